@@ -1,0 +1,1 @@
+"""Running Chikaya: on one machine, in containers, in a cluster."""

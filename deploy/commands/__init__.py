@@ -1,0 +1,1 @@
+"""The commands of `./chikaya`, one file per group."""

@@ -1,0 +1,67 @@
+"""The administrations Chikaya knows: the opening registry, as shipped with the project."""
+
+import csv
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+MUNICIPAL = "commune"
+"""What a classifier answers for a municipal matter: the place of the complaint tells which commune."""
+
+MUNICIPAL_FALLBACK = "interieur"
+"""Who takes a municipal matter of a commune that is not on board yet."""
+
+_REGISTRY = Path(__file__).with_name("administrations.csv")
+
+
+class Onboarding(StrEnum):
+    """How far an administration is on its way to having its own queue."""
+
+    READY = "ready"
+    FINALISING = "finalising"
+    PLANNED = "planned"
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """One body. `parent` takes over on behalf of it; the root of the tree is its own parent.
+
+    `terms` are words people use for its matters, in French, Arabic and arabizi.
+    """
+
+    code: str
+    kind: str
+    parent: str
+    name_fr: str
+    name_ar: str
+    onboarding: Onboarding
+    terms: tuple[str, ...]
+
+    def name(self, language: str) -> str:
+        """The Arabic name for Arabic and Darija in Arabic script, else the French one."""
+        return self.name_ar if language in ("ar", "ary") else self.name_fr
+
+
+@cache
+def registry() -> dict[str, Administration]:
+    """All administrations by code, in the order of the file. Raises ValueError when a parent is unknown."""
+    with _REGISTRY.open(encoding="utf-8", newline="") as file:
+        rows = [_administration(row) for row in csv.DictReader(file)]
+    known = {row.code: row for row in rows}
+    for row in rows:
+        if row.parent not in known:
+            raise ValueError(f"administration {row.code} names an unknown parent {row.parent!r}")
+    return known
+
+
+def _administration(row: dict[str, str]) -> Administration:
+    return Administration(
+        code=row["code"],
+        kind=row["kind"],
+        parent=row["parent"],
+        name_fr=row["name_fr"],
+        name_ar=row["name_ar"],
+        onboarding=Onboarding(row["onboarding"]),
+        terms=tuple(term.strip() for term in row["terms"].split(",")),
+    )

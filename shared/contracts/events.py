@@ -1,0 +1,280 @@
+"""The events of Chikaya: one frozen class per type. JSON Schemas and the AsyncAPI document are made from these.
+
+A change must be readable by the readers already out there: add optional fields, never rename, never narrow;
+anything else is a new type with the next version (`….v2`).
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Base64Bytes, Field
+
+from shared.contracts.envelope import Contract, EventData
+from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change, ReplyAction
+
+MAXIMUM_TEXT = 8_000
+
+
+class Kind(StrEnum):
+    """What the citizen files."""
+
+    COMPLAINT = "complaint"
+    OBSERVATION = "observation"
+    SUGGESTION = "suggestion"
+
+
+class Nature(StrEnum):
+    """What the complaint is about."""
+
+    DELAY = "delay"
+    REFUSAL = "refusal"
+    STAFF_CONDUCT = "staff_conduct"
+    INTEGRITY = "integrity"
+    INFRASTRUCTURE = "infrastructure"
+    AVAILABILITY = "availability"
+    BILLING = "billing"
+    RECORD_ERROR = "record_error"
+    ENTITLEMENT = "entitlement"
+    INFORMATION = "information"
+    SAFETY = "safety"
+    OTHER = "other"
+
+
+class Channel(StrEnum):
+    """How the complaint came in."""
+
+    WEB = "web"
+    MOBILE = "mobile"
+    PHONE = "phone"
+    COUNTER = "counter"
+    PARTNER = "partner"
+
+
+class Language(StrEnum):
+    """A language people write in: `ary` is Darija in Arabic script, `ary-latn` in Latin letters."""
+
+    AR = "ar"
+    FR = "fr"
+    ARY = "ary"
+    ARY_LATN = "ary-latn"
+    ZGH = "zgh"
+    EN = "en"
+
+
+class PreferredContact(StrEnum):
+    """How the citizen wants to be told."""
+
+    SMS = "sms"
+    EMAIL = "email"
+    NONE = "none"
+
+
+class Place(Contract):
+    """Where it happened: official territory codes and/or WGS 84 coordinates in degrees."""
+
+    region: str | None = None
+    province: str | None = None
+    commune: str | None = None
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+
+class Complainant(Contract):
+    """Who complains. An anonymous complaint has none."""
+
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+
+
+class PersonalContent(Contract):
+    """What may say who the citizen is: identity and free text."""
+
+    subject: str
+    text: str
+    complainant: Complainant | None = None
+
+
+class ClearPersonalData(Contract):
+    """Personal data in clear, for readers that hold no key."""
+
+    sealing: Literal["none"] = "none"
+    content: PersonalContent
+
+
+class SealedPersonalData(Contract):
+    """Personal data under the complaint's own key (AES-256-GCM over the JSON of `PersonalContent`)."""
+
+    sealing: Literal["A256GCM"] = "A256GCM"
+    key_id: UUID
+    nonce: Base64Bytes
+    ciphertext: Base64Bytes
+
+
+PersonalData = Annotated[ClearPersonalData | SealedPersonalData, Field(discriminator="sealing")]
+
+
+class SealedDataUnreadable(Exception):
+    """Personal data is sealed and this reader has no key: the record waits until it has one."""
+
+
+def personal_content(personal: ClearPersonalData | SealedPersonalData) -> PersonalContent:
+    """The clear content. Raises SealedDataUnreadable for sealed data."""
+    if isinstance(personal, SealedPersonalData):
+        raise SealedDataUnreadable(f"personal data is sealed under key {personal.key_id}")
+    return personal.content
+
+
+class ComplaintSubmitted(EventData):
+    """A complaint was accepted by intake. Carries all that intake knows of it, so that its journal can be rebuilt."""
+
+    TYPE: ClassVar = "ma.chikaya.complaint.submitted.v1"
+
+    complaint_id: UUID
+    reference: str
+    received_at: datetime
+    kind: Kind
+    channel: Channel
+    language: Language | None = None
+    place: Place | None = None
+    named_administration: str | None = None
+    against_named_administration: bool = False
+    preferred_contact: PreferredContact = PreferredContact.NONE
+    access_code_key: str
+    access_code_issue: int
+    personal: PersonalData
+
+
+class Decision(StrEnum):
+    """What follows from a classification. `inadmissible` is only ever decided by a person."""
+
+    ROUTE = "route"
+    TRIAGE = "triage"
+    INADMISSIBLE = "inadmissible"
+
+
+class Candidate(Contract):
+    """An administration that may be the right one, with a confidence 0..1."""
+
+    administration: str
+    confidence: Annotated[float, Field(ge=0, le=1)]
+
+
+class ComplaintClassified(EventData):
+    """The nature of a complaint and the administration concerned were found, or a person is needed to find them."""
+
+    TYPE: ClassVar = "ma.chikaya.complaint.classified.v1"
+
+    complaint_id: UUID
+    decision: Decision
+    reason: str | None = None
+    administration: str | None = None
+    candidates: tuple[Candidate, ...] = ()
+    nature: Nature
+    kind: Kind
+    language: Language | None = None
+    model_version: str
+
+
+class AssignmentState(Contract):
+    """The work of one administration on a case. `on_behalf_of` is the body it stands in for."""
+
+    assignment_id: UUID
+    administration: str
+    on_behalf_of: str | None = None
+    status: AssignmentStatus
+    assigned_at: datetime
+    status_since: datetime
+    answer: str | None = None
+
+
+class Deadlines(Contract):
+    """The two legal deadlines as instants, and the policy version they were computed under."""
+
+    forward_by: datetime
+    answer_by: datetime
+    policy: str
+
+
+class CaseChanged(EventData):
+    """A case got a new version: what changed, and its whole state after it. Readers keep the highest version."""
+
+    TYPE: ClassVar = "ma.chikaya.case.changed.v1"
+
+    complaint_id: UUID
+    reference: str
+    version: int
+    change: Change
+    status: CaseStatus
+    received_at: datetime
+    changed_at: datetime
+    kind: Kind
+    nature: Nature | None = None
+    in_triage: bool = False
+    hops: int = 0
+    assignments: tuple[AssignmentState, ...] = ()
+    deadlines: Deadlines
+
+
+class AssignmentForwarded(EventData):
+    """A complaint handed to an administration, in its own inbox. Every reply must quote `assignment_id`."""
+
+    TYPE: ClassVar = "ma.chikaya.assignment.forwarded.v1"
+
+    assignment_id: UUID
+    complaint_id: UUID
+    reference: str
+    administration: str
+    on_behalf_of: str | None = None
+    received_at: datetime
+    forwarded_at: datetime
+    answer_by: datetime
+    kind: Kind
+    nature: Nature | None = None
+    language: Language | None = None
+    place: Place | None = None
+    personal: PersonalData
+
+
+class AdministrationReplied(EventData):
+    """What an administration says about one assignment, in its outbox. Hostile until checked."""
+
+    TYPE: ClassVar = "ma.chikaya.administration.replied.v1"
+
+    assignment_id: UUID
+    action: ReplyAction
+    text: Annotated[str, Field(max_length=MAXIMUM_TEXT)] | None = None
+
+
+class ReplyRejected(EventData):
+    """A message of an administration was refused; `reply_id` is its `ce_id`, `origin` its topic/partition/offset."""
+
+    TYPE: ClassVar = "ma.chikaya.reply.rejected.v1"
+
+    administration: str
+    origin: str
+    reply_id: str | None = None
+    reason: str
+    detail: str
+
+
+class DeliveryState(StrEnum):
+    """What became of a message to a citizen."""
+
+    SENT = "sent"
+    NOT_WANTED = "not_wanted"
+
+
+class NotificationRecorded(EventData):
+    """A message to the citizen of a complaint got a new state. Never holds an address or the message's text."""
+
+    TYPE: ClassVar = "ma.chikaya.notification.recorded.v1"
+
+    message_id: UUID
+    complaint_id: UUID
+    template: str
+    channel: str
+    state: DeliveryState
+    at: datetime

@@ -1,0 +1,70 @@
+"""The life of a case: its statuses, the changes allowed, and the status of a case as a function of its assignments.
+
+The dispatcher is the only writer of cases; everybody else reads these words in `complaints.lifecycle`.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class AssignmentStatus(StrEnum):
+    """Where the work of one administration on one case stands."""
+
+    PARKED = "parked"
+    FORWARDED = "forwarded"
+    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "in_progress"
+    ANSWERED = "answered"
+
+
+class CaseStatus(StrEnum):
+    """Where a case stands. A case with assignments has the status of the least advanced of them."""
+
+    RECEIVED = "received"
+    IN_TRIAGE = "in_triage"
+    PARKED = "parked"
+    FORWARDED = "forwarded"
+    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "in_progress"
+    ANSWERED = "answered"
+
+
+class ReplyAction(StrEnum):
+    """What an administration may say about its own assignment."""
+
+    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "in_progress"
+    ANSWERED = "answered"
+
+
+class Change(StrEnum):
+    """What happened to a case: the reason of each new version of it."""
+
+    OPENED = "opened"
+    SENT_TO_TRIAGE = "sent_to_triage"
+    PARKED = "parked"
+    FORWARDED = "forwarded"
+    ACKNOWLEDGED = "acknowledged"
+    WORK_STARTED = "work_started"
+    ANSWERED = "answered"
+
+
+REPLIES: dict[tuple[AssignmentStatus, ReplyAction], tuple[AssignmentStatus, Change]] = {
+    (AssignmentStatus.FORWARDED, ReplyAction.ACKNOWLEDGED): (AssignmentStatus.ACKNOWLEDGED, Change.ACKNOWLEDGED),
+    (AssignmentStatus.FORWARDED, ReplyAction.IN_PROGRESS): (AssignmentStatus.IN_PROGRESS, Change.WORK_STARTED),
+    (AssignmentStatus.FORWARDED, ReplyAction.ANSWERED): (AssignmentStatus.ANSWERED, Change.ANSWERED),
+    (AssignmentStatus.ACKNOWLEDGED, ReplyAction.IN_PROGRESS): (AssignmentStatus.IN_PROGRESS, Change.WORK_STARTED),
+    (AssignmentStatus.ACKNOWLEDGED, ReplyAction.ANSWERED): (AssignmentStatus.ANSWERED, Change.ANSWERED),
+    (AssignmentStatus.IN_PROGRESS, ReplyAction.ANSWERED): (AssignmentStatus.ANSWERED, Change.ANSWERED),
+}
+"""The replies an administration may give: (assignment status, action) → (new status, change). All else is refused."""
+
+_PROGRESS = tuple(AssignmentStatus)
+
+
+def case_status(assignments: Iterable[AssignmentStatus], *, in_triage: bool) -> CaseStatus:
+    """The status of a case, a pure function of its assignments (and, while it has none, of who holds it)."""
+    least_advanced = min(assignments, key=_PROGRESS.index, default=None)
+    if least_advanced is not None:
+        return CaseStatus(least_advanced.value)
+    return CaseStatus.IN_TRIAGE if in_triage else CaseStatus.RECEIVED

@@ -1,0 +1,198 @@
+"""The consume loop, written once: Kafka to an inbox.
+
+Kafka's committed offset is only a hint for tools. On assignment and after any error the loop seeks to the stored
+`next_offset` and ignores whatever was fetched before; there is no automatic reset. Offsets that vanished (log start
+beyond the stored position) or a log that got shorter stop that partition with an error, never the service.
+Membership is static, so a restart moves nothing; `getmany` is never cancelled, since that would disarm aiokafka's
+poll interval check.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+from aiokafka.structs import ConsumerRecord
+
+from shared.database.pool import is_transient
+from shared.messaging import metrics
+from shared.messaging.codec import Record
+from shared.messaging.inbox import Inbox, PositionWentBack, TooManyUnreadable
+
+log = structlog.get_logger(__name__)
+
+_POLL_MS = 500
+_HINT_SECONDS = 2.0
+_RETRY_HELD_SECONDS = 5.0
+
+
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Feeds one inbox from `topics`, or from all topics that match `pattern`. Run it as one task."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        bootstrap_servers: str,
+        instance_id: str,
+        *,
+        topics: Iterable[str] = (),
+        pattern: str | None = None,
+        batch_records: int = 500,
+    ) -> None:
+        self._inbox = inbox
+        self._bootstrap_servers = bootstrap_servers
+        self._instance_id = instance_id
+        self._topics = sorted(topics)
+        self._pattern = pattern
+        self._batch_records = batch_records
+        self._expected: dict[TopicPartition, int] = {}
+        """The next offset of each partition that was sought: only these partitions' records count."""
+        self._stopped: dict[TopicPartition, str] = {}
+        self._generation = 0
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Consumes until `stopping` is set. Raises errors that are neither Kafka's nor transient."""
+        while not stopping.is_set():
+            consumer = self._make()
+            try:
+                await consumer.start()
+                await self._consume(consumer, stopping)
+            except KafkaError as error:
+                log.warning("consumer_interrupted", consumer=self._inbox.consumer, error=repr(error))
+                await asyncio.sleep(0.5)
+            finally:
+                await consumer.stop()
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self._generation += 1
+        self._expected.clear()
+        self._stopped.clear()
+        metrics.STOPPED.labels(self._inbox.consumer).set(0)
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        log.info("partitions_assigned", consumer=self._inbox.consumer, count=len(list(assigned)))
+
+    def _make(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap_servers,
+            group_id=self._inbox.consumer,
+            group_instance_id=f"{self._inbox.consumer}-{self._instance_id}",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_poll_records=self._batch_records,
+            metadata_max_age_ms=15_000,
+            retry_backoff_ms=100,
+        )
+        if self._pattern is not None:
+            consumer.subscribe(pattern=self._pattern, listener=self)
+        else:
+            consumer.subscribe(topics=self._topics, listener=self)
+        return consumer
+
+    async def _consume(self, consumer: AIOKafkaConsumer, stopping: asyncio.Event) -> None:
+        next_hint = next_retry = time.monotonic()
+        while not stopping.is_set():
+            try:
+                await self._seek_new(consumer)
+                await self._handle(consumer, await consumer.getmany(timeout_ms=_POLL_MS))
+                if time.monotonic() >= next_retry:
+                    next_retry = time.monotonic() + _RETRY_HELD_SECONDS
+                    await self._inbox.retry_held()
+            except NoOffsetForPartitionError:
+                continue  # Kafka has no hint for a new partition; its place was sought already
+            except OffsetOutOfRangeError as error:
+                for partition in error.args[0]:
+                    self._expected.pop(partition, None)
+            except PositionWentBack as error:
+                log.warning("position_went_back", consumer=self._inbox.consumer, error=str(error))
+                self._expected.clear()
+            except TooManyUnreadable as error:
+                self._expected.clear()
+                self._stop(consumer, TopicPartition(*error.partition), str(error))
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("consumer_retries", consumer=self._inbox.consumer, error=repr(error))
+                self._expected.clear()
+                await asyncio.sleep(0.5)
+            if time.monotonic() >= next_hint:
+                next_hint = time.monotonic() + _HINT_SECONDS
+                await self._leave_hint(consumer)
+
+    async def _seek_new(self, consumer: AIOKafkaConsumer) -> None:
+        """Brings newly assigned partitions to their stored positions, or stops them with an error."""
+        new = [p for p in consumer.assignment() if p not in self._expected and p not in self._stopped]
+        if not new:
+            return
+        generation = self._generation
+        starts = await consumer.beginning_offsets(new)
+        ends = await consumer.end_offsets(new)
+        stored = await self._inbox.register({(p.topic, p.partition): starts[p] for p in new})
+        if generation != self._generation:
+            return
+        try:
+            for partition in new:
+                self._seek(consumer, partition, stored[partition.topic, partition.partition], starts, ends)
+        except IllegalStateError:
+            self._expected.clear()
+
+    def _seek(
+        self,
+        consumer: AIOKafkaConsumer,
+        partition: TopicPartition,
+        next_offset: int,
+        starts: dict[TopicPartition, int],
+        ends: dict[TopicPartition, int],
+    ) -> None:
+        if starts[partition] > next_offset:
+            lost = starts[partition] - next_offset
+            self._stop(consumer, partition, f"{lost} records expired unread: the log starts at {starts[partition]}")
+        elif ends[partition] < next_offset:
+            self._stop(consumer, partition, f"the log ends at {ends[partition]}, before the position {next_offset}")
+        else:
+            consumer.seek(partition, next_offset)
+            self._expected[partition] = next_offset
+
+    def _stop(self, consumer: AIOKafkaConsumer, partition: TopicPartition, reason: str) -> None:
+        consumer.pause(partition)
+        self._stopped[partition] = reason
+        metrics.STOPPED.labels(self._inbox.consumer).set(len(self._stopped))
+        log.error(
+            "partition_stopped",
+            consumer=self._inbox.consumer,
+            topic=partition.topic,
+            partition=partition.partition,
+            reason=reason,
+        )
+
+    async def _handle(self, consumer: AIOKafkaConsumer, polled: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        sought = {partition: records for partition, records in polled.items() if partition in self._expected}
+        if not sought:
+            return
+        generation = self._generation
+        moved = await self._inbox.commit(
+            {(p.topic, p.partition): [_record(r) for r in records] for p, records in sought.items()},
+            {(p.topic, p.partition): self._expected[p] for p in sought},
+        )
+        if generation == self._generation:
+            self._expected.update({TopicPartition(*p): offset for p, offset in moved.items()})
+
+    async def _leave_hint(self, consumer: AIOKafkaConsumer) -> None:
+        hints = {p: offset for p, offset in self._expected.items() if p in consumer.assignment()}
+        if hints:
+            try:
+                await consumer.commit(hints)
+            except (KafkaError, IllegalStateError) as error:
+                log.info("offset_hint_failed", consumer=self._inbox.consumer, error=repr(error))
+
+
+def _record(raw: ConsumerRecord) -> Record:
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, tuple(raw.headers), raw.value)

@@ -1,0 +1,150 @@
+"""Errors of the HTTP APIs: problem details (RFC 9457), naming the field, in the caller's language."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from shared.runtime.languages import Spoken, preferred_language
+
+Text = Mapping[Spoken, str]
+
+_TITLES: dict[str, Text] = {
+    "invalid-request": {
+        "ar": "الطلب غير صالح",
+        "fr": "La demande n’est pas valable",
+        "en": "The request is not valid",
+    },
+    "body-too-large": {
+        "ar": "حجم الطلب يتجاوز الحد المسموح به",
+        "fr": "La demande dépasse la taille permise",
+        "en": "The request is larger than allowed",
+    },
+    "not-found": {"ar": "غير موجود", "fr": "Introuvable", "en": "Not found"},
+    "unauthorized": {
+        "ar": "يلزم التعريف بالهوية",
+        "fr": "Identification requise",
+        "en": "Authentication is required",
+    },
+    "idempotency-key-reused": {
+        "ar": "سبق استعمال مفتاح عدم التكرار هذا مع طلب مختلف",
+        "fr": "Cette clé d’idempotence a déjà servi pour une autre demande",
+        "en": "This idempotency key was already used for another request",
+    },
+    "unavailable": {
+        "ar": "الخدمة غير متاحة مؤقتا، المرجو إعادة المحاولة بعد لحظات",
+        "fr": "Service momentanément indisponible, veuillez réessayer dans un instant",
+        "en": "Temporarily unavailable, please try again in a moment",
+    },
+    "error": {"ar": "حدث خطأ", "fr": "Une erreur est survenue", "en": "An error occurred"},
+}
+
+_FIELDS: dict[str, Text] = {
+    "missing": {"ar": "هذا الحقل إلزامي", "fr": "Ce champ est obligatoire", "en": "This field is required"},
+    "string_too_short": {
+        "ar": "النص قصير جدا: {min_length} أحرف على الأقل",
+        "fr": "Texte trop court : au moins {min_length} caractères",
+        "en": "Too short: at least {min_length} characters",
+    },
+    "string_too_long": {
+        "ar": "النص طويل جدا: {max_length} حرف على الأكثر",
+        "fr": "Texte trop long : au plus {max_length} caractères",
+        "en": "Too long: at most {max_length} characters",
+    },
+    "enum": {
+        "ar": "قيمة غير معروفة؛ القيم الممكنة: {expected}",
+        "fr": "Valeur inconnue ; valeurs possibles : {expected}",
+        "en": "Unknown value; possible values: {expected}",
+    },
+    "json_invalid": {"ar": "ليس JSON صالحا", "fr": "Ce n’est pas du JSON valable", "en": "Not valid JSON"},
+    "extra_forbidden": {"ar": "حقل غير معروف", "fr": "Champ inconnu", "en": "Unknown field"},
+    "unknown_administration": {
+        "ar": "إدارة غير معروفة",
+        "fr": "Administration inconnue",
+        "en": "Unknown administration",
+    },
+    "invalid_phone": {
+        "ar": "رقم الهاتف غير صالح",
+        "fr": "Numéro de téléphone non valable",
+        "en": "Not a valid telephone number",
+    },
+    "invalid_email": {
+        "ar": "البريد الإلكتروني غير صالح",
+        "fr": "Adresse électronique non valable",
+        "en": "Not a valid e-mail address",
+    },
+    "contact_missing": {
+        "ar": "المرجو إدخال رقم الهاتف أو البريد الإلكتروني الذي تودون أن نراسلكم عليه",
+        "fr": "Indiquez le numéro ou l’adresse où vous voulez être prévenu",
+        "en": "Give the number or address where you want to be told",
+    },
+    "invalid": {"ar": "قيمة غير صالحة", "fr": "Valeur non valable", "en": "Not a valid value"},
+}
+
+
+@dataclass(slots=True)
+class Problem(Exception):
+    """An error to answer with; `kind` is the last part of its type URI and selects its title."""
+
+    status: int
+    kind: str
+    errors: Sequence[tuple[str, str, Mapping[str, Any]]] = ()
+    """(field, message key, values of the message) of each field at fault."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def problem_response(problem: Problem, language: Spoken) -> Response:
+    """The `application/problem+json` answer."""
+    body: dict[str, Any] = {
+        "type": f"https://chikaya.ma/problems/{problem.kind}",
+        "title": _TITLES[problem.kind][language],
+        "status": problem.status,
+    }
+    if problem.errors:
+        body["errors"] = [
+            {"field": name, "message": _FIELDS.get(key, _FIELDS["invalid"])[language].format_map(values)}
+            for name, key, values in problem.errors
+        ]
+    headers = {"content-language": language, "vary": "accept-language", **problem.headers}
+    return Response(orjson.dumps(body), problem.status, headers, "application/problem+json")
+
+
+def field_errors(error: ValidationError | RequestValidationError) -> list[tuple[str, str, dict[str, Any]]]:
+    """The fields at fault of a validation error, for `Problem.errors`."""
+    found = []
+    for detail in error.errors():
+        location = [str(part) for part in detail["loc"] if part not in ("body", "query", "header", "path")]
+        kind = "missing" if detail["type"] in ("missing", "string_type") and detail["input"] is None else detail["type"]
+        found.append((".".join(location) or "body", kind, detail.get("ctx") or {}))
+    return found
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Makes every error of an application a problem document."""
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return problem_response(error, _language(request))
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ValidationError | RequestValidationError)
+        return problem_response(Problem(400, "invalid-request", field_errors(error)), _language(request))
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kind = "not-found" if error.status_code == 404 else "error"
+        return problem_response(Problem(error.status_code, kind, headers=error.headers or {}), _language(request))
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(ValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_http)
+
+
+def _language(request: Request) -> Spoken:
+    return preferred_language(request.headers.get("accept-language"))

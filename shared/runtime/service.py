@@ -1,0 +1,164 @@
+"""Runs a service: settings in, signals, start in order, graceful stop in the reverse order.
+
+Start: the HTTP server answers `/health/live`; the database is verified against Kafka (`shared.messaging.recovery`);
+then consumers, the relay and the service's own tasks run, and `/health/ready` answers 200.
+Stop (SIGTERM, SIGINT): not ready, no new HTTP requests, consumers finish their batch, the relay empties the outbox.
+A task that ends with an error ends the process with exit code 1: its supervisor starts it again.
+"""
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+import uvloop
+from fastapi import APIRouter
+
+from shared.contracts.envelope import AnyEvent
+from shared.database.pool import Connection, Database
+from shared.messaging.consumer import Consumer
+from shared.messaging.outbox import Outbox
+from shared.messaging.recovery import Recovery, Restore
+from shared.messaging.relay import Relay
+from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.http import Health, HttpServer, make_app
+from shared.runtime.logging import configure_logging
+from shared.runtime.settings import HttpSettings, ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+_GRACE_SECONDS = 10.0
+
+Task = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+"""Runs until the event it is given is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a composition root builds on."""
+
+    database: Database
+    outbox: Outbox
+    clock: Clock
+
+
+async def nothing_to_restore(connection: Connection, events: Sequence[AnyEvent]) -> None:
+    """For a service whose state is made of its inputs alone."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a composition root returns."""
+
+    routers: Sequence[APIRouter] = ()
+    consumers: Sequence[Consumer] = ()
+    tasks: Sequence[Task] = ()
+    restore: Restore = nothing_to_restore
+    works_without_kafka: bool = False
+    """Whether HTTP work may begin while Kafka is away (see `shared.messaging.recovery`)."""
+
+
+@dataclass(slots=True)
+class _Running:
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    relay_stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+
+
+def run_service(service: str, settings: ServiceSettings, build: Callable[[Platform], Parts]) -> None:
+    """Runs an event service until it is told to stop. Exits with 1 when a part of it failed."""
+    configure_logging(service, settings.log_level)
+    gc.freeze()
+    sys.exit(uvloop.run(_serve_events(service, settings, build)))
+
+
+def run_web(service: str, settings: HttpSettings, build: Callable[[], Sequence[APIRouter]]) -> None:
+    """Runs a service that only serves HTTP."""
+    configure_logging(service, settings.log_level)
+    sys.exit(uvloop.run(_serve_web(service, settings, build)))
+
+
+async def _serve_events(service: str, settings: ServiceSettings, build: Callable[[Platform], Parts]) -> int:
+    running = _Running()
+    _listen_for_signals(running.stopping)
+    database = Database(settings.database_url)
+    await database.open()
+    outbox = Outbox(database)
+    parts = build(Platform(database, outbox, SystemClock()))
+    recovery = Recovery(service, database, settings.kafka_bootstrap_servers, parts.restore)
+    relay = Relay(service, database, outbox, settings.kafka_bootstrap_servers)
+    health = Health()
+    server = HttpServer(make_app(service, settings, health, parts.routers), settings)
+    http = asyncio.create_task(server.serve())
+    try:
+        verified = await _unless_stopped(recovery.verify(without_kafka=parts.works_without_kafka), running.stopping)
+        if verified:
+            relaying = asyncio.create_task(relay.run(running.relay_stopping))
+            workers = [consumer.run for consumer in parts.consumers] + [recovery.watch, *parts.tasks]
+            running.tasks = [asyncio.create_task(worker(running.stopping)) for worker in workers]
+            health.ready = True
+            log.info("ready")
+            await _until_stopped(running, [http, relaying, *running.tasks])
+            health.ready = False
+    finally:
+        running.stopping.set()
+        server.should_exit = True
+        failed = await _finish([http, *running.tasks])
+        if verified:
+            running.relay_stopping.set()
+            failed |= await _finish([relaying])
+        await database.close()
+    log.info("stopped", failed=failed)
+    return int(failed)
+
+
+async def _serve_web(service: str, settings: HttpSettings, build: Callable[[], Sequence[APIRouter]]) -> int:
+    stopping = asyncio.Event()
+    _listen_for_signals(stopping)
+    server = HttpServer(make_app(service, settings, Health(ready=True), build()), settings)
+    http = asyncio.create_task(server.serve())
+    await _until_stopped(_Running(stopping), [http])
+    server.should_exit = True
+    return int(await _finish([http]))
+
+
+def _listen_for_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+
+
+async def _unless_stopped(work: Awaitable[None], stopping: asyncio.Event) -> bool:
+    """Whether `work` ended before the signal to stop; raises what it raised."""
+    working = asyncio.ensure_future(work)
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if working.done():
+        working.result()
+        return True
+    working.cancel()
+    return False
+
+
+async def _until_stopped(running: _Running, tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """Returns on the signal to stop, or when a task ended, which none should before it."""
+    stop = asyncio.create_task(running.stopping.wait())
+    await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+
+
+async def _finish(tasks: Sequence["asyncio.Task[None]"]) -> bool:
+    """Gives tasks the grace time to end, then cancels them. Whether one failed."""
+    _, late = await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+    for task in late:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    failures = [result for result in results if isinstance(result, Exception)]
+    for failure in failures:
+        log.error("task_failed", exc_info=failure)
+    return bool(failures)
