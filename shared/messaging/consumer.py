@@ -10,6 +10,7 @@ poll interval check.
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -33,25 +34,34 @@ _HINT_SECONDS = 2.0
 _RETRY_HELD_SECONDS = 5.0
 
 
+class ConsumerSettings(Protocol):
+    """Where Kafka is, which static member this process is, and the most records handled in one transaction."""
+
+    @property
+    def kafka_bootstrap_servers(self) -> str: ...
+    @property
+    def instance_id(self) -> str: ...
+    @property
+    def batch_records(self) -> int: ...
+
+
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     """Feeds one inbox from `topics`, or from all topics that match `pattern`. Run it as one task."""
 
     def __init__(
         self,
         inbox: Inbox,
-        bootstrap_servers: str,
-        instance_id: str,
+        settings: ConsumerSettings,
         *,
         topics: Iterable[str] = (),
         pattern: str | None = None,
-        batch_records: int = 500,
     ) -> None:
         self._inbox = inbox
-        self._bootstrap_servers = bootstrap_servers
-        self._instance_id = instance_id
+        self._bootstrap_servers = settings.kafka_bootstrap_servers
+        self._instance_id = settings.instance_id
         self._topics = sorted(topics)
         self._pattern = pattern
-        self._batch_records = batch_records
+        self._batch_records = settings.batch_records
         self._expected: dict[TopicPartition, int] = {}
         """The next offset of each partition that was sought: only these partitions' records count."""
         self._stopped: dict[TopicPartition, str] = {}

@@ -64,7 +64,11 @@ class _HandlerFailed(Exception):
 
 
 class Inbox:
-    """One consumer of a service. `refuse` is given for topics written from outside, which carry no sequences."""
+    """One consumer of a service.
+
+    `refuse` is given for topics written from outside, which carry no sequences. `handles_repeats` says that the
+    handler itself recognises inputs it handled before a restore, because it keeps more of them than their events.
+    """
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class Inbox:
         handler: Handler,
         events: tuple[type[EventData], ...],
         refuse: Refuse | None = None,
+        handles_repeats: bool = False,
     ) -> None:
         self.consumer = consumer
         self._service = service
@@ -81,6 +86,7 @@ class Inbox:
         self._handler = handler
         self._events = events
         self._refuse = refuse
+        self._handles_repeats = handles_repeats
         self._seen: dict[Partition, tuple[int, int]] = {}
 
     async def register(self, log_starts: Mapping[Partition, int]) -> dict[Partition, int]:
@@ -125,7 +131,7 @@ class Inbox:
         if any(rows[partition].next_offset < expected[partition] for partition in batch):
             raise PositionWentBack(f"{self.consumer}: a stored position is behind what was handled")
         decoded, unreadable, moved = self._read(batch, rows)
-        known = await caused(connection, [event.id for _, event in decoded])
+        known = set() if self._handles_repeats else await caused(connection, [event.id for _, event in decoded])
         fresh = [(record, event) for record, event in decoded if event.id not in known]
         waiting: list[Unhandled] = []
         if has_held and fresh:

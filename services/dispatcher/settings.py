@@ -1,0 +1,7 @@
+"""Settings of the dispatcher."""
+
+from shared.runtime.settings import ServiceSettings
+
+
+class DispatcherSettings(ServiceSettings):
+    """Nothing beyond what every service has."""

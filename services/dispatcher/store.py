@@ -1,0 +1,137 @@
+"""The SQL of the dispatcher."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.contracts.administrations import Administration, Onboarding
+from shared.contracts.envelope import Event
+from shared.contracts.events import CaseChanged, ComplaintClassified, ComplaintSubmitted
+from shared.database.pool import Connection
+
+_SEED = """
+INSERT INTO administrations (code, parent, onboarded)
+SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[]) ON CONFLICT (code) DO NOTHING
+"""
+_ONBOARDED = "SELECT code FROM administrations WHERE onboarded"
+_LOCK = "SELECT state, submitted FROM cases WHERE complaint_id = ANY($1::uuid[]) ORDER BY complaint_id FOR UPDATE"
+_SAVE = """
+INSERT INTO cases (complaint_id, version, state, submitted)
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::jsonb[], $4::jsonb[])
+ON CONFLICT (complaint_id) DO UPDATE
+SET version = excluded.version, state = excluded.state, submitted = coalesce(excluded.submitted, cases.submitted)
+WHERE cases.version < excluded.version
+"""
+_SAVE_ASSIGNMENTS = """
+INSERT INTO assignments (assignment_id, complaint_id, administration)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) ON CONFLICT DO NOTHING
+"""
+_ASSIGNED = """
+SELECT assignment_id, complaint_id, administration FROM assignments WHERE assignment_id = ANY($1::uuid[])
+"""
+_PUT_PENDING = """
+INSERT INTO pending_inputs (complaint_id, event_id, happened_at, classified)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::jsonb[]) ON CONFLICT (complaint_id) DO NOTHING
+"""
+_TAKE_PENDING = """
+DELETE FROM pending_inputs WHERE complaint_id = ANY($1::uuid[])
+RETURNING complaint_id, event_id, happened_at, classified
+"""
+_REGISTER_MESSAGES = """
+INSERT INTO administration_messages (administration, external_id, event_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) ON CONFLICT DO NOTHING
+"""
+_MESSAGES = """
+SELECT administration, external_id, event_id FROM administration_messages
+WHERE (administration, external_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+"""
+
+
+@dataclass(slots=True)
+class StoredCase:
+    """A case and the submission it came from; None after a restore, until the submission is read again."""
+
+    state: CaseChanged
+    submitted: ComplaintSubmitted | None
+
+
+async def seed_administrations(connection: Connection, administrations: Iterable[Administration]) -> None:
+    """Adds administrations that are not there yet."""
+    bodies = list(administrations)
+    ready = [body.onboarding is Onboarding.READY for body in bodies]
+    await connection.execute(_SEED, [body.code for body in bodies], [body.parent for body in bodies], ready)
+
+
+async def onboarded(connection: Connection) -> set[str]:
+    """The codes of the administrations that have their queue."""
+    return {row["code"] for row in await connection.fetch(_ONBOARDED)}
+
+
+async def lock(connection: Connection, complaint_ids: Iterable[UUID]) -> dict[UUID, StoredCase]:
+    """Locks cases in order of their ids."""
+    rows = await connection.fetch(_LOCK, sorted(set(complaint_ids)))
+    cases = (
+        StoredCase(
+            CaseChanged.model_validate(row["state"]),
+            None if row["submitted"] is None else ComplaintSubmitted.model_validate(row["submitted"]),
+        )
+        for row in rows
+    )
+    return {case.state.complaint_id: case for case in cases}
+
+
+async def save(connection: Connection, cases: Mapping[UUID, StoredCase]) -> None:
+    """Stores cases whose version is higher than the stored one."""
+    states = [case.state for case in cases.values()]
+    await connection.execute(
+        _SAVE,
+        list(cases),
+        [state.version for state in states],
+        [state.model_dump(mode="json") for state in states],
+        [None if c.submitted is None else c.submitted.model_dump(mode="json") for c in cases.values()],
+    )
+    assignments = [(a.assignment_id, s.complaint_id, a.administration) for s in states for a in s.assignments]
+    if assignments:
+        await connection.execute(_SAVE_ASSIGNMENTS, *map(list, zip(*assignments, strict=True)))
+
+
+async def assigned(connection: Connection, assignment_ids: Sequence[UUID]) -> dict[UUID, tuple[UUID, str]]:
+    """(complaint id, administration) of each known assignment."""
+    rows = await connection.fetch(_ASSIGNED, assignment_ids)
+    return {row["assignment_id"]: (row["complaint_id"], row["administration"]) for row in rows}
+
+
+async def put_pending(connection: Connection, early: Sequence[Event[ComplaintClassified]]) -> None:
+    """Keeps classifications whose case is not open yet."""
+    await connection.execute(
+        _PUT_PENDING,
+        [event.data.complaint_id for event in early],
+        [event.id for event in early],
+        [event.time for event in early],
+        [event.data.model_dump(mode="json") for event in early],
+    )
+
+
+async def take_pending(connection: Connection, complaint_ids: Sequence[UUID]) -> list[Event[ComplaintClassified]]:
+    """Takes the classifications that waited for these cases."""
+    return [
+        Event(
+            id=row["event_id"],
+            source="/chikaya/classifier",
+            subject=row["complaint_id"],
+            time=row["happened_at"],
+            causation_id=row["event_id"],
+            data=ComplaintClassified.model_validate(row["classified"]),
+        )
+        for row in await connection.fetch(_TAKE_PENDING, complaint_ids)
+    ]
+
+
+async def register_messages(
+    connection: Connection, messages: Sequence[tuple[str, str, UUID]]
+) -> dict[tuple[str, str], UUID]:
+    """Registers (administration, ce_id, event id); the event id that each (administration, ce_id) stands for."""
+    codes, external_ids, event_ids = map(list, zip(*messages, strict=True))
+    await connection.execute(_REGISTER_MESSAGES, codes, external_ids, event_ids)
+    rows = await connection.fetch(_MESSAGES, codes, external_ids)
+    return {(row["administration"], row["external_id"]): row["event_id"] for row in rows}

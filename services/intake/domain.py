@@ -1,0 +1,153 @@
+"""What intake accepts, and how it becomes an event. Pure."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Annotated, Self
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from shared.contracts.administrations import registry
+from shared.contracts.envelope import Event
+from shared.contracts.events import (
+    MAXIMUM_TEXT,
+    Channel,
+    ClearPersonalData,
+    Complainant,
+    ComplaintSubmitted,
+    Kind,
+    Language,
+    PersonalContent,
+    Place,
+    PreferredContact,
+)
+from shared.contracts.reference import reference
+
+RECEIPT_ZONE = ZoneInfo("Africa/Casablanca")
+"""The receipt day is the date here (design section 4)."""
+
+_SOURCE = "/chikaya/intake"
+_KEYS = UUID("2c0f6f0e-8a55-5d0c-9f4e-0b9a2f6f3a55")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029\ufeff]")
+_PHONE = re.compile(r"^\+?[0-9]{9,15}$")
+_EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$")
+
+
+def _normalised(value: object) -> object:
+    """NFC, no control characters, no space around; meaning is left alone."""
+    if not isinstance(value, str):
+        return value
+    return unicodedata.normalize("NFC", _CONTROLS.sub("", value.replace("\r\n", "\n"))).strip()
+
+
+def _known_administration(code: str) -> str:
+    if code not in registry():
+        raise PydanticCustomError("unknown_administration", "unknown administration")
+    return code
+
+
+def _phone(value: str) -> str:
+    compact = re.sub(r"[\s.()-]", "", value)
+    if not _PHONE.match(compact):
+        raise PydanticCustomError("invalid_phone", "not a telephone number")
+    return compact
+
+
+def _email(value: str) -> str:
+    if len(value) > 254 or not _EMAIL.match(value):
+        raise PydanticCustomError("invalid_email", "not an e-mail address")
+    return value
+
+
+_Text = BeforeValidator(_normalised)
+
+
+class _Filed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FiledComplainant(_Filed):
+    """Who complains, as filed."""
+
+    name: Annotated[str, _Text, Field(max_length=200)] | None = None
+    phone: Annotated[str, _Text, AfterValidator(_phone)] | None = None
+    email: Annotated[str, _Text, AfterValidator(_email)] | None = None
+
+
+class Filing(_Filed):
+    """The body of `POST /v1/complaints`. No `complainant` means anonymous."""
+
+    kind: Kind = Kind.COMPLAINT
+    subject: Annotated[str, _Text, Field(min_length=3, max_length=200)]
+    text: Annotated[str, _Text, Field(min_length=1, max_length=MAXIMUM_TEXT)]
+    language: Language | None = None
+    channel: Channel
+    place: Place | None = None
+    administration: Annotated[str, AfterValidator(_known_administration)] | None = None
+    against_administration: bool = False
+    complainant: FiledComplainant | None = None
+    preferred_contact: PreferredContact = PreferredContact.NONE
+
+    @model_validator(mode="after")
+    def _contact_is_given(self) -> Self:
+        wanted = self.preferred_contact
+        given = self.complainant or FiledComplainant()
+        if (wanted is PreferredContact.SMS and not given.phone) or (
+            wanted is PreferredContact.EMAIL and not given.email
+        ):
+            raise PydanticCustomError("contact_missing", "no contact for the preferred way")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An accepted filing on its way to the database."""
+
+    key: UUID
+    """From client and Idempotency-Key; also the causation of the event."""
+
+    digest: bytes
+    """SHA-256 of the filing: the same key with another digest is refused."""
+
+    event: Event[ComplaintSubmitted]
+
+
+def idempotency_key(client: str, key: str) -> UUID:
+    """The durable identity of a client's Idempotency-Key."""
+    return uuid5(_KEYS, f"{client}\n{key}")
+
+
+def submission(
+    filing: Filing, key: UUID, complaint_id: UUID, number: int, now: datetime, access_code_key: str
+) -> Submission:
+    """The submission of a filing; `number` is random, 0..99,999,999."""
+    given = filing.complainant
+    data = ComplaintSubmitted(
+        complaint_id=complaint_id,
+        reference=reference(now.astimezone(RECEIPT_ZONE).date(), number),
+        received_at=now,
+        kind=filing.kind,
+        channel=filing.channel,
+        language=filing.language,
+        place=filing.place,
+        named_administration=filing.administration,
+        against_named_administration=filing.against_administration,
+        preferred_contact=filing.preferred_contact,
+        access_code_key=access_code_key,
+        access_code_issue=1,
+        personal=ClearPersonalData(
+            content=PersonalContent(
+                subject=filing.subject,
+                text=filing.text,
+                complainant=None if given is None else Complainant(**given.model_dump()),
+            )
+        ),
+    )
+    digest = sha256(filing.model_dump_json().encode()).digest()
+    event = Event(id=complaint_id, source=_SOURCE, subject=complaint_id, time=now, causation_id=key, data=data)
+    return Submission(key, digest, event)

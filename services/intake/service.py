@@ -1,0 +1,39 @@
+"""Composition root of intake: was it received, and what proves it?"""
+
+import asyncio
+
+from services.intake.api import make_router
+from services.intake.domain import Submission
+from services.intake.handlers import AcceptSubmissions, Outcome, restore
+from services.intake.settings import IntakeSettings
+from shared.contracts.reference import AccessCodes
+from shared.database.group_commit import GroupCommit
+from shared.runtime.service import Parts, Platform, run_service
+
+
+def main() -> None:
+    """Runs intake until it is told to stop."""
+    settings = IntakeSettings()
+    keys = {key_id: bytes.fromhex(secret) for key_id, secret in settings.access_code_keys.items()}
+    codes = AccessCodes(keys, current=list(keys)[-1])
+
+    def build(platform: Platform) -> Parts:
+        commits: GroupCommit[Submission, Outcome] = GroupCommit(AcceptSubmissions(platform.outbox))
+
+        async def commit_until_stopped(stopping: asyncio.Event) -> None:
+            committing = asyncio.create_task(commits.run())
+            await stopping.wait()
+            committing.cancel()
+
+        return Parts(
+            routers=[make_router(commits, platform.clock, codes)],
+            tasks=[commit_until_stopped],
+            restore=restore,
+            works_without_kafka=True,
+        )
+
+    run_service("intake", settings, build)
+
+
+if __name__ == "__main__":
+    main()

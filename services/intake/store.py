@@ -1,0 +1,70 @@
+"""The SQL of intake."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.intake.domain import Submission
+from shared.contracts.envelope import Event
+from shared.contracts.events import ComplaintSubmitted
+from shared.database.pool import Connection
+
+_INSERT = """
+INSERT INTO submissions (key, digest, complaint_id, reference, received_at, access_code_key, access_code_issue)
+SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::int[])
+ON CONFLICT DO NOTHING
+RETURNING complaint_id
+"""
+_BY_KEY = """
+SELECT key, digest, complaint_id, reference, received_at, access_code_key, access_code_issue
+FROM submissions WHERE key = ANY($1::uuid[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored submission. `digest` is None when the row was restored from Kafka, which does not carry it."""
+
+    key: UUID
+    digest: bytes | None
+    complaint_id: UUID
+    reference: str
+    received_at: datetime
+    access_code_key: str
+    access_code_issue: int
+
+
+async def insert(connection: Connection, submissions: Sequence[Submission]) -> set[UUID]:
+    """Stores submissions; the complaint ids of those that were new (by key, and by reference)."""
+    ordered = sorted(submissions, key=lambda submission: submission.key)
+    rows = await _insert(
+        connection, [s.key for s in ordered], [s.digest for s in ordered], [s.event.data for s in ordered]
+    )
+    return {row["complaint_id"] for row in rows}
+
+
+async def restore(connection: Connection, events: Sequence[Event[ComplaintSubmitted]]) -> None:
+    """Stores what the events say, for a database that went back in time."""
+    await _insert(connection, [e.causation_id for e in events], [None for _ in events], [e.data for e in events])
+
+
+async def by_key(connection: Connection, keys: Sequence[UUID]) -> dict[UUID, Stored]:
+    """The stored submissions of these keys."""
+    return {row["key"]: Stored(**row) for row in await connection.fetch(_BY_KEY, keys)}
+
+
+async def _insert(
+    connection: Connection, keys: Sequence[UUID], digests: Sequence[bytes | None], data: Sequence[ComplaintSubmitted]
+) -> list[dict[str, UUID]]:
+    rows = await connection.fetch(
+        _INSERT,
+        keys,
+        digests,
+        [d.complaint_id for d in data],
+        [d.reference for d in data],
+        [d.received_at for d in data],
+        [d.access_code_key for d in data],
+        [d.access_code_issue for d in data],
+    )
+    return [dict(row) for row in rows]
