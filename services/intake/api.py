@@ -66,6 +66,6 @@ def make_router(commits: GroupCommit, clock: Clock, codes: AccessCodes) -> APIRo
             "access_code": codes.code(stored.complaint_id, stored.access_code_key, stored.access_code_issue),
             "received_at": stored.received_at,
         }
-        return Response(orjson.dumps(body), 201, {"cache-control": "no-store"}, "application/json")
+        return Response(orjson.dumps(body, default=str), 201, {"cache-control": "no-store"}, "application/json")
 
     return router

@@ -103,4 +103,6 @@ def _cursor_text(row: asyncpg.Record) -> str:
 
 
 def _json(body: Any) -> Response:
-    return Response(orjson.dumps(body), headers={"cache-control": "no-store"}, media_type="application/json")
+    return Response(
+        orjson.dumps(body, default=str), headers={"cache-control": "no-store"}, media_type="application/json"
+    )
