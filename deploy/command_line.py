@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from deploy.commands import logs, running, testing, topics
+from deploy.commands import demo, logs, running, testing, topics
 from deploy.local.errors import EmbeddedStackError
 
 
@@ -22,6 +22,7 @@ def build_application() -> typer.Typer:
     application.command("up")(running.up)
     application.command("down")(running.down)
     application.command("status")(running.status)
+    application.command("demo")(demo.demo)
     application.command("test")(testing.test)
     application.command("logs")(logs.logs)
     application.add_typer(topics.application, name="topics")

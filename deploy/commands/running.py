@@ -53,7 +53,7 @@ def up(
     """
     folder = data.absolute()
     if detach:
-        _start_detached(folder, fresh=fresh)
+        start_detached(folder, fresh=fresh)
         return
     console = terminal()
     began = time.monotonic()
@@ -121,7 +121,7 @@ def status(data: DataFolder = DEFAULT_DATA) -> None:
         raise typer.Exit(1)
 
 
-def _start_detached(folder: Path, *, fresh: bool) -> None:
+def start_detached(folder: Path, *, fresh: bool) -> None:
     """Run `up` in a session of its own and wait for its word."""
     state = read_state(folder)
     if state is not None and state.supervisor.process() is not None:

@@ -249,6 +249,7 @@ class LocalStack:
             "CHIKAYA_HTTP_PORT": str(ports[definition.name]),
             "CHIKAYA_INSTANCE_ID": f"{definition.name}-0",
             "CHIKAYA_ACCESS_CODE_KEYS": _access_code_keys(self.folder),
+            "CHIKAYA_OPERATIONS_TOKEN": operations_token(self.folder),
             "PYTHONUNBUFFERED": "1",
         }
         if definition.has_database:
@@ -330,6 +331,14 @@ def discard_data(folder: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink(missing_ok=True)
+
+
+def operations_token(folder: Path) -> str:
+    """The bearer token of operations on the tracker, made once and kept (mode 600)."""
+    file = folder / "operations-token"
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(32) + "\n")
+    return file.read_text().strip()
 
 
 def _access_code_keys(folder: Path) -> str:

@@ -45,7 +45,7 @@ class TrackerClient:
         self._http = http
 
     async def follow(self, reference: str, access_code: str) -> FollowedComplaint | None:
-        """The complaint; None when reference or code is wrong. Both are digits and dashes. Raises ServiceUnreachable."""
+        """The complaint; None when reference or code is wrong. Both are canonical. Raises ServiceUnreachable."""
         try:
             answer = await self._http.get(f"/v1/complaints/{reference}", headers={"access-code": access_code})
             if answer.status_code == 200:

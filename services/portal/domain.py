@@ -397,7 +397,8 @@ _FR = Texts(
     },
     send="Envoyer",
     filed_title="Nous avons reçu votre réclamation",
-    filed_keep="Conservez les deux\u00a0: sans eux, le suivi est impossible. Ne communiquez le code d’accès à personne.",
+    filed_keep="Conservez les deux\u00a0: sans eux, le suivi est impossible. "
+    "Ne communiquez le code d’accès à personne.",
     filed_date="Reçue le",
     reference="Référence",
     reference_hint="Quinze chiffres, par exemple\u00a0: 26123-4567-8901-23",
