@@ -35,7 +35,7 @@ class Policy:
     answer_days: int = 60
 
     def deadlines(self, received_at: datetime) -> Deadlines:
-        """Each deadline is the last instant's end of the day: midnight that ends receipt day + n."""
+        """The last second of receipt day + n, as an instant."""
         return Deadlines(
             forward_by=self._end_of_day(received_at, self.forward_days),
             answer_by=self._end_of_day(received_at, self.answer_days),
@@ -43,8 +43,8 @@ class Policy:
         )
 
     def _end_of_day(self, received_at: datetime, days: int) -> datetime:
-        day = received_at.astimezone(self.zone).date() + timedelta(days=days + 1)
-        return datetime.combine(day, time.min, self.zone).astimezone(received_at.tzinfo)
+        day = received_at.astimezone(self.zone).date() + timedelta(days=days)
+        return datetime.combine(day, time(23, 59, 59), self.zone).astimezone(received_at.tzinfo)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,12 +60,16 @@ class NamedAdministration:
         return self.name_ar if language == "ar" else self.name_fr
 
 
+NOTIFICATION_SENT = "notification_sent"
+"""The timeline's word for a message that went out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened to a complaint."""
+    """One thing that happened to a complaint: a `Change`, or what became of a notification."""
 
     at: datetime
-    change: Change
+    change: str
     administration: NamedAdministration | None = None
 
 
@@ -246,7 +250,7 @@ class Texts:
     timeline: str
     follow_another: str
     statuses: Mapping[CaseStatus, str]
-    changes: Mapping[Change, str]
+    changes: Mapping[str, str]
 
 
 _AR = Texts(
@@ -339,6 +343,7 @@ _AR = Texts(
         Change.ACKNOWLEDGED: "أكدت الإدارة توصلها بالشكاية",
         Change.WORK_STARTED: "شرعت الإدارة في المعالجة",
         Change.ANSWERED: "أجابت الإدارة",
+        NOTIFICATION_SENT: "أُرسل إليكم إشعار",
     },
 )
 
@@ -435,6 +440,7 @@ _FR = Texts(
         Change.ACKNOWLEDGED: "Accusé de réception de l’administration",
         Change.WORK_STARTED: "Traitement commencé par l’administration",
         Change.ANSWERED: "Réponse de l’administration",
+        NOTIFICATION_SENT: "Un message vous a été envoyé",
     },
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from services.tracker import store
 from shared.contracts.envelope import AnyEvent
-from shared.contracts.events import CaseChanged, ComplaintSubmitted, NotificationRecorded
+from shared.contracts.events import CaseChanged, ComplaintSubmitted, DeliveryState, NotificationRecorded
 from shared.database.pool import Connection
 from shared.messaging.codec import Outgoing
 
@@ -13,7 +13,7 @@ async def project(connection: Connection, events: Sequence[AnyEvent]) -> Sequenc
     """Handles submissions, lifecycle and deliveries; nothing follows from them."""
     submitted = [event for event in events if isinstance(event.data, ComplaintSubmitted)]
     changed = [event for event in events if isinstance(event.data, CaseChanged)]
-    recorded = [event for event in events if isinstance(event.data, NotificationRecorded)]
+    recorded = [e for e in events if isinstance(e.data, NotificationRecorded) and e.data.state is DeliveryState.SENT]
     if submitted:
         await store.project_submitted(connection, sorted(submitted, key=lambda event: event.subject))
     if changed:
