@@ -1,0 +1,49 @@
+"""Events and records for tests, with defaults for what a test does not care about."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from shared.contracts.envelope import AnyEvent, Event
+from shared.contracts.events import (
+    Channel,
+    ClearPersonalData,
+    ComplaintSubmitted,
+    Kind,
+    PersonalContent,
+)
+from shared.contracts.reference import reference
+from shared.contracts.topics import Topic
+from shared.messaging.codec import Record, encode
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def submitted_event(
+    text: str = "Aucun médecin à l'hôpital", complaint_id: UUID | None = None
+) -> Event[ComplaintSubmitted]:
+    """A complaint as intake publishes it."""
+    complaint_id = complaint_id or uuid4()
+    data = ComplaintSubmitted(
+        complaint_id=complaint_id,
+        reference=reference(NOON.date(), complaint_id.int % 10**8),
+        received_at=NOON,
+        kind=Kind.COMPLAINT,
+        channel=Channel.WEB,
+        access_code_key="k1",
+        access_code_issue=1,
+        personal=ClearPersonalData(content=PersonalContent(subject="Hôpital", text=text)),
+    )
+    return Event(complaint_id, "/chikaya/intake", complaint_id, NOON, causation_id=uuid4(), data=data)
+
+
+def records_of(
+    topic: Topic, events: Sequence[AnyEvent], *, partition: int = 0, offset: int = 0, sequence: int = 1
+) -> list[Record]:
+    """The events as consumed from one partition, with offsets and sequences counted up."""
+    found = []
+    for number, event in enumerate(events):
+        outgoing = encode(topic, event)
+        headers = (*outgoing.headers, ("ce_sequence", str(sequence + number).encode()))
+        found.append(Record(topic.name, partition, offset + number, outgoing.key, headers, outgoing.value))
+    return found
