@@ -216,7 +216,7 @@ class _Leadership:
                 found = await self._start_new() + await self._start_behind()
                 await self._await_good_lanes()
                 await self._settle()
-                if last_round and not found and not self._good_lanes_sending():
+                if last_round and not found and all(state.set_aside for state in self._active.values()):
                     return
                 if not found:
                     await self._sleep(stopping)

@@ -1,0 +1,174 @@
+"""The relay on a real Kafka and PostgreSQL: order per partition, failures set aside, logs made anew."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from deploy.provisioning import create_topics
+from shared.contracts.events import ComplaintSubmitted
+from shared.contracts.topics import Topic
+from shared.database.pool import Connection, Database, incarnation_of
+from shared.messaging.codec import Outgoing, encode
+from shared.messaging.outbox import Outbox
+from shared.messaging.relay import Relay
+from shared.testing.builders import submitted_event
+from shared.testing.stores import Stores
+
+
+@dataclass
+class Stand:
+    """A database with an outbox, and relays on it."""
+
+    stores: Stores
+    database: Database
+
+    async def append(self, topic: Topic, number: int) -> list[str]:
+        """Appends events; their ids."""
+        events = [submitted_event() for _ in range(number)]
+
+        async def work(connection: Connection) -> tuple[None, list[Outgoing]]:
+            return None, [encode(topic, event) for event in events]
+
+        await Outbox(self.database).commit(work)
+        return [str(event.id) for event in events]
+
+    @asynccontextmanager
+    async def relaying(self) -> AsyncIterator[None]:
+        stopping = asyncio.Event()
+        relay = Relay("test", self.database, Outbox(self.database), self.stores.bootstrap_servers)
+        task = asyncio.create_task(relay.run(stopping))
+        try:
+            yield
+        finally:
+            stopping.set()
+            await task
+
+
+@pytest.fixture
+def url(stores: Stores) -> str:
+    return stores.database("tracker")
+
+
+@pytest.fixture
+async def stand(stores: Stores, url: str) -> AsyncIterator[Stand]:
+    database = Database(url)
+    await database.open()
+    connection = await database.connect()
+    database.trust(await incarnation_of(connection))
+    await connection.close()
+    yield Stand(stores, database)
+    await database.close()
+
+
+@pytest.fixture
+def topic(stores: Stores) -> Topic:
+    return new_topic(stores)
+
+
+def new_topic(stores: Stores, partitions: int = 3) -> Topic:
+    topic = Topic(f"relay.{uuid4()}", "test", (ComplaintSubmitted,), partitions)
+    create_topics(stores.bootstrap_servers, [topic])
+    return topic
+
+
+def read(stores: Stores, topic: Topic) -> list[tuple[int, int, str]]:
+    """(partition, sequence, ce_id) of all records of a topic, with another client."""
+    consumer = Consumer(
+        {"bootstrap.servers": stores.bootstrap_servers, "group.id": str(uuid4()), "enable.auto.commit": False}
+    )
+    found = []
+    try:
+        for number in range(topic.partitions):
+            partition = TopicPartition(topic.name, number, 0)
+            left = consumer.get_watermark_offsets(partition, timeout=10)[1]
+            consumer.assign([partition])
+            while left:
+                for message in consumer.consume(left, timeout=5):
+                    headers = dict(message.headers())
+                    found.append((number, int(headers["ce_sequence"]), headers["ce_id"].decode()))
+                    left -= 1
+    finally:
+        consumer.close()
+    return found
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    for _ in range(int(seconds * 10)):
+        if await asyncio.to_thread(condition):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it did not happen in time")
+
+
+def assert_in_order(records: Sequence[tuple[int, int, str]]) -> None:
+    for number in {partition for partition, _, _ in records}:
+        sequences = [sequence for partition, sequence, _ in records if partition == number]
+        assert sequences == sorted(sequences)
+
+
+async def test_everything_arrives_once_and_in_order(stand: Stand, topic: Topic) -> None:
+    before = await stand.append(topic, 5_000)
+    async with stand.relaying():
+        after = await stand.append(topic, 500)
+    records = read(stand.stores, topic)
+    assert_in_order(records)
+    assert sorted(ce_id for _, _, ce_id in records) == sorted(before + after)
+
+
+async def test_two_instances_do_not_double(stand: Stand, topic: Topic) -> None:
+    async with stand.relaying(), stand.relaying():
+        appended = [ce_id for _ in range(20) for ce_id in await stand.append(topic, 50)]
+    assert sorted(ce_id for _, _, ce_id in read(stand.stores, topic)) == sorted(appended)
+
+
+async def test_a_crash_between_send_and_mark_is_a_run_sent_again(stand: Stand, topic: Topic) -> None:
+    async with stand.relaying():
+        ids = await stand.append(topic, 100)
+    await stand.database.fetch("UPDATE relay_positions SET position = 0")
+    async with stand.relaying():
+        await stand.append(topic, 1)
+    records = read(stand.stores, topic)
+    assert len({ce_id for _, _, ce_id in records}) == 101
+    for number in range(topic.partitions):
+        run = [sequence for partition, sequence, _ in records if partition == number]
+        highest = 0
+        kept = [sequence for sequence in run if sequence > highest and (highest := sequence)]
+        assert kept == sorted(set(run)), "dropping sequences not above the highest leaves each once, in order"
+    assert len(ids) == 100
+
+
+async def test_a_missing_topic_is_set_aside_and_delivered_once_it_exists(stand: Stand, topic: Topic) -> None:
+    missing = Topic(f"relay.{uuid4()}", "test", (ComplaintSubmitted,), 1)
+    async with stand.relaying():
+        late = await stand.append(missing, 3)
+        prompt = await stand.append(topic, 3)
+        await eventually(lambda: len(read(stand.stores, topic)) == 3, seconds=3)
+        create_topics(stand.stores.bootstrap_servers, [missing])
+        await eventually(lambda: len(read(stand.stores, missing)) == 3)
+    assert {ce_id for _, _, ce_id in read(stand.stores, missing)} == set(late)
+    assert {ce_id for _, _, ce_id in read(stand.stores, topic)} == set(prompt)
+
+
+async def test_a_log_made_anew_gets_the_whole_journal_again(stand: Stand) -> None:
+    topic = new_topic(stand.stores, partitions=1)
+    async with stand.relaying():
+        ids = await stand.append(topic, 10)
+        await eventually(lambda: len(read(stand.stores, topic)) == 10)
+        admin = AdminClient({"bootstrap.servers": stand.stores.bootstrap_servers})
+        await asyncio.to_thread(admin.delete_topics([topic.name])[topic.name].result)
+        await asyncio.to_thread(create_topics_when_gone, stand.stores, topic)
+        ids += await stand.append(topic, 1)
+        await eventually(lambda: {ce_id for _, _, ce_id in read(stand.stores, topic)} == set(ids))
+
+
+def create_topics_when_gone(stores: Stores, topic: Topic) -> None:
+    admin = AdminClient({"bootstrap.servers": stores.bootstrap_servers})
+    while topic.name in admin.list_topics(timeout=10).topics:
+        pass
+    create_topics(stores.bootstrap_servers, [topic])
