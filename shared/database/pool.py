@@ -55,6 +55,7 @@ _TRANSIENT = (
     asyncpg.OperatorInterventionError,
     asyncpg.TooManyConnectionsError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # a server still in recovery has no write position
     asyncpg.InterfaceError,
     OSError,
     asyncio.TimeoutError,

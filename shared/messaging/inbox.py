@@ -16,6 +16,7 @@ record. From outside, an unreadable record is refused back to its sender instead
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from uuid import UUID
 
 import structlog
 
@@ -132,7 +133,11 @@ class Inbox:
             raise PositionWentBack(f"{self.consumer}: a stored position is behind what was handled")
         decoded, unreadable, moved = self._read(batch, rows)
         known = set() if self._handles_repeats else await caused(connection, [event.id for _, event in decoded])
-        fresh = [(record, event) for record, event in decoded if event.id not in known]
+        first: dict[UUID, _Decoded] = {}
+        for record, event in decoded:
+            if event.id not in known:
+                first.setdefault(event.id, (record, event))
+        fresh = list(first.values())
         waiting: list[Unhandled] = []
         if has_held and fresh:
             fresh, waiting = await self._behind_held(connection, fresh)

@@ -17,7 +17,7 @@ sequence moved far ahead, so that intake goes on accepting; nothing is relayed b
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -161,27 +161,31 @@ class Recovery:
 
     async def _read_tail(self, connection: Connection, cluster: Cluster) -> AsyncIterator[list[Record]]:
         """Reads this service's own partitions from after the last offset it knows to the end, in portions."""
-        marks = {(r["topic"], r["partition"]): r["kafka_offset"] + 1 for r in await connection.fetch(_POSITIONS)}
-        partitions = [
-            TopicPartition(topic.name, number)
+        known = {(r["topic"], r["partition"]): r["kafka_offset"] + 1 for r in await connection.fetch(_POSITIONS)}
+        marks = {
+            TopicPartition(topic.name, number): known.get((topic.name, number), 0)
             for topic in written_by(self._service, cluster.topics)
             for number in range(cluster.topics[topic.name])
             if topic.events
-        ]
-        if not partitions:
+        }
+        if not marks:
             return
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers, auto_offset_reset="earliest", max_poll_records=_PORTION
         )
         try:
             await consumer.start()
-            starts = await consumer.beginning_offsets(partitions)
-            ends = await consumer.end_offsets(partitions)
-            begins = {p: max(marks.get((p.topic, p.partition), 0), starts[p]) for p in partitions}
+            # Assigned and sought at once: all topics become known in one request, and no position is in the making
+            # when the consumer stops, which aiokafka's fetcher may not survive.
+            consumer.assign(list(marks))
+            _seek(consumer, marks)
+            starts = await consumer.beginning_offsets(list(marks))
+            ends = await consumer.end_offsets(list(marks))
+            begins = {p: max(mark, starts[p]) for p, mark in marks.items()}
             unread = {p: end for p, end in ends.items() if end > begins[p]}
-            consumer.assign(list(unread))
-            for partition in unread:
-                consumer.seek(partition, begins[partition])
+            if unread:
+                consumer.assign(list(unread))
+                _seek(consumer, {p: begins[p] for p in unread})
             while unread:
                 polled = await consumer.getmany(timeout_ms=_READ_MS)
                 yield [_record(raw) for records in polled.values() for raw in records]
@@ -205,6 +209,11 @@ class Recovery:
         await self._restore(connection, events)
         await _move_past(connection, found)
         metrics.RECOVERED.labels(self._service).inc(len(lost))
+
+
+def _seek(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+    for partition, offset in offsets.items():
+        consumer.seek(partition, offset)
 
 
 def _record(raw: ConsumerRecord) -> Record:
