@@ -1,8 +1,10 @@
 """The five event services as real processes on a real Kafka and PostgreSQL, for tests that kill things."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,34 +26,49 @@ OPERATIONS_TOKEN = "operations-of-a-test"
 
 @dataclass
 class RunningServices:
-    """Starts, kills and stops services; `ports` and `urls` are by service name."""
+    """Starts services and, as a supervisor does, starts again what ended; `ports` and `urls` are by service name."""
 
     bootstrap_servers: str
     urls: Mapping[str, str]
     ports: Mapping[str, int]
     logs: Path
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
-    """By service name, and by `name-1` for a second instance."""
+    """By instance id: service name and number of the instance."""
 
-    def start(self, name: str) -> None:
-        """Starts one service; returns at once."""
-        self.start_instance(name, 0, self.ports[name])
+    _ports: dict[str, int] = field(default_factory=dict)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _watching: threading.Thread | None = None
 
-    def start_instance(self, name: str, number: int, port: int) -> None:
-        """Starts an instance of a service on a port of its own; number 0 is known by the bare name."""
+    def start(self, name: str, number: int = 0) -> None:
+        """Starts an instance of a service; returns at once."""
+        instance = f"{name}-{number}"
+        self._ports[instance] = self.ports[name] if number == 0 else free_port()
+        self._spawn(instance)
+        if self._watching is None:
+            self._watching = threading.Thread(target=self._watch, daemon=True)
+            self._watching.start()
+
+    def _spawn(self, instance: str) -> None:
+        name = instance.partition("-")[0]
         environment = {
             **os.environ,
             "CHIKAYA_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "CHIKAYA_DATABASE_URL": self.urls[name],
-            "CHIKAYA_HTTP_PORT": str(port),
-            "CHIKAYA_INSTANCE_ID": f"{name}-{number}",
+            "CHIKAYA_HTTP_PORT": str(self._ports[instance]),
+            "CHIKAYA_INSTANCE_ID": instance,
             "CHIKAYA_ACCESS_CODE_KEYS": '{"k1": "00112233445566778899aabbccddeeff"}',
             "CHIKAYA_OPERATIONS_TOKEN": OPERATIONS_TOKEN,
         }
-        with (self.logs / f"{name}.log").open("ab") as log:
-            self.processes[name if number == 0 else f"{name}-{number}"] = subprocess.Popen(
+        with (self.logs / f"{instance}.log").open("ab") as log:
+            self.processes[instance] = subprocess.Popen(
                 [sys.executable, "-m", f"services.{name}.service"], env=environment, stdout=log, stderr=log
             )
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(0.2):
+            for instance, process in list(self.processes.items()):
+                if process.poll() is not None:
+                    self._spawn(instance)
 
     def wait_ready(self, name: str, seconds: float = 30.0) -> None:
         """Raises TimeoutError when the service does not become ready."""
@@ -63,18 +80,21 @@ class RunningServices:
             except httpx.HTTPError:
                 pass
             time.sleep(0.1)
-        raise TimeoutError(f"{name} is not ready; its log: {self.logs / f'{name}.log'}")
+        raise TimeoutError(f"{name} is not ready; its log: {self.logs / f'{name}-0.log'}")
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
-        self.processes[name].kill()
-        self.processes[name].wait()
+        self.processes[f"{name}-0"].kill()
 
     def stop(self) -> dict[str, int]:
-        """Stops all gracefully; exit codes by name."""
+        """Stops all gracefully; exit codes by instance."""
+        self._stopping.set()
+        if self._watching is not None:
+            self._watching.join()
         for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
             process.terminate()
-        return {name: process.wait(20) for name, process in self.processes.items()}
+        return {instance: process.wait(20) for instance, process in self.processes.items()}
 
     def address(self, name: str) -> str:
         """http://host:port of a service."""
