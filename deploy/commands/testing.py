@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,9 +14,11 @@ from deploy.commands.options import CHECKOUT
 _CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("style", ["ruff", "check", "."]),
     ("format", ["ruff", "format", "--check", "."]),
+    ("imports", ["lint-imports"]),
     ("types", ["mypy"]),
     ("tests", ["pytest", "-q"]),
 )
+_PROGRAMS = Path(sys.executable).parent
 
 
 def test(
@@ -25,6 +28,6 @@ def test(
     for name, command in _CHECKS:
         typer.echo(f"== {name}: {' '.join(command)}")
         arguments = [*command, "--full"] if full and name == "tests" else command
-        if subprocess.run([sys.executable, "-m", *arguments], cwd=CHECKOUT, check=False).returncode != 0:
+        if subprocess.run([_PROGRAMS / arguments[0], *arguments[1:]], cwd=CHECKOUT, check=False).returncode != 0:
             typer.echo(f"chikaya: the {name} check failed; its output is above.", err=True)
             raise typer.Exit(1)

@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-import asyncpg
 import orjson
 import uuid_utils.compat
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
 
-from services.intake.domain import Filing, idempotency_key, submission
+from services.intake.domain import Filing, Submission, idempotency_key, submission
 from services.intake.handlers import Outcome
 from services.intake.store import Stored
 from shared.contracts.reference import AccessCodes
@@ -24,7 +23,7 @@ _CLIENT = "public"
 _REFERENCE_ATTEMPTS = 5
 
 
-def make_router(commits: GroupCommit, clock: Clock, codes: AccessCodes) -> APIRouter:  # type: ignore[type-arg]
+def make_router(commits: GroupCommit[Submission, Outcome], clock: Clock, codes: AccessCodes) -> APIRouter:
     """`POST /v1/complaints`: 201 once the complaint is durable, the same answer for the same Idempotency-Key."""
     router = APIRouter()
 
@@ -50,8 +49,8 @@ def make_router(commits: GroupCommit, clock: Clock, codes: AccessCodes) -> APIRo
             complaint_id = UUID(int=uuid_utils.compat.uuid7().int)
             item = submission(filing, key, complaint_id, number, now, codes.current)
             try:
-                outcome: Outcome = await commits.submit(item)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                outcome = await commits.submit(item)
+            except Exception as error:
                 if not is_transient(error):
                     raise
                 raise Problem(503, "unavailable", headers={"retry-after": "5"}) from error

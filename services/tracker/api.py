@@ -2,16 +2,16 @@
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-import asyncpg
 import orjson
 from fastapi import APIRouter, Header, Query, Response
 
 from services.tracker.domain import LONGEST_PAGE, named
-from services.tracker.store import TrackerQueries
+from services.tracker.store import Row, TrackerQueries
 from shared.contracts.lifecycle import CaseStatus
 from shared.contracts.reference import AccessCodes, parse_reference
 from shared.runtime.clock import Clock
@@ -57,7 +57,7 @@ def make_router(queries: TrackerQueries, codes: AccessCodes, clock: Clock, opera
         whole = not gap and sum(states.values()) == accepted
         return _json({"conserved": whole, "accepted": accepted, "states": states, "gap": gap})
 
-    def _matches(row: asyncpg.Record, typed: str) -> bool:
+    def _matches(row: Row, typed: str) -> bool:
         return row["access_code_key"] in codes.keys and codes.matches(
             typed, row["complaint_id"], row["access_code_key"], row["access_code_issue"]
         )
@@ -70,7 +70,7 @@ def make_router(queries: TrackerQueries, codes: AccessCodes, clock: Clock, opera
     return router
 
 
-def _complaint(row: asyncpg.Record, timeline: list[asyncpg.Record]) -> dict[str, Any]:
+def _complaint(row: Row, timeline: Sequence[Row]) -> dict[str, Any]:
     return {
         "reference": row["reference"],
         "status": row["status"] or CaseStatus.RECEIVED,
@@ -98,7 +98,7 @@ def _cursor(text: str | None) -> tuple[datetime | None, UUID | None]:
         raise Problem(400, "invalid-request", [("after", "invalid", {})]) from None
 
 
-def _cursor_text(row: asyncpg.Record) -> str:
+def _cursor_text(row: Row) -> str:
     return urlsafe_b64encode(f"{row['received_at'].isoformat()} {row['complaint_id']}".encode()).decode()
 
 

@@ -111,24 +111,26 @@ async def add_to_timeline(connection: Connection, entries: Sequence[tuple[UUID, 
     await connection.execute(_TIMELINE, columns[0], columns[1], columns[2], nothing, columns[3], nothing)
 
 
+Row = asyncpg.Record
+"""A row of the read model, by column name."""
+
+
 class TrackerQueries:
     """The reads of the API, on a pool of connections."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def by_reference(self, reference: str) -> asyncpg.Record | None:
+    async def by_reference(self, reference: str) -> Row | None:
         """The row of one complaint."""
         rows = await self._database.fetch(_BY_REFERENCE, reference)
         return rows[0] if rows else None
 
-    async def timeline(self, complaint_id: UUID) -> list[asyncpg.Record]:
+    async def timeline(self, complaint_id: UUID) -> list[Row]:
         """What happened, in order."""
         return await self._database.fetch(_TIMELINE_OF, complaint_id)
 
-    async def newest(
-        self, status: str | None, administration: str | None, after: Any, limit: int
-    ) -> list[asyncpg.Record]:
+    async def newest(self, status: str | None, administration: str | None, after: Any, limit: int) -> list[Row]:
         """A page, newest first; `after` is (received_at, complaint id) of the last row seen, or (None, None)."""
         return await self._database.fetch(_LIST, status, administration, *after, limit)
 
