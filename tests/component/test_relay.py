@@ -1,6 +1,7 @@
 """The relay on a real Kafka and PostgreSQL: order per partition, failures set aside, logs made anew."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from deploy.provisioning import create_topics
 from shared.contracts.events import ComplaintSubmitted
@@ -153,6 +154,51 @@ async def test_a_missing_topic_is_set_aside_and_delivered_once_it_exists(stand: 
         await eventually(lambda: len(read(stand.stores, missing)) == 3)
     assert {ce_id for _, _, ce_id in read(stand.stores, missing)} == set(late)
     assert {ce_id for _, _, ce_id in read(stand.stores, topic)} == set(prompt)
+
+
+async def latencies(stand: Stand, topic: Topic, number: int) -> list[float]:
+    """Seconds from commit to the record seen by a consumer, one record at a time, sorted."""
+    consumer = Consumer(
+        {"bootstrap.servers": stand.stores.bootstrap_servers, "group.id": str(uuid4()), "fetch.wait.max.ms": 50}
+    )
+    end = consumer.get_watermark_offsets(TopicPartition(topic.name, 0), timeout=10)[1]
+    consumer.assign([TopicPartition(topic.name, 0, end)])
+    found = []
+    for _ in range(number):
+        began = time.perf_counter()
+        await stand.append(topic, 1)
+        message = await asyncio.to_thread(consumer.poll, 10)
+        assert message is not None and message.error() is None
+        found.append(time.perf_counter() - began)
+    consumer.close()
+    return sorted(found)
+
+
+async def test_partitions_that_do_not_acknowledge_leave_the_others_as_fast(stand: Stand) -> None:
+    healthy, starved = new_topic(stand.stores, partitions=1), new_topic(stand.stores, partitions=1)
+    missing = Topic(f"relay.{uuid4()}", "test", (ComplaintSubmitted,), 1)
+    async with stand.relaying():
+        await latencies(stand, healthy, 20)
+        before = await latencies(stand, healthy, 200)
+        set_minimum_replicas(stand.stores, starved, 2)
+        late = await stand.append(starved, 20) + await stand.append(missing, 20)
+        during = await latencies(stand, healthy, 200)
+        set_minimum_replicas(stand.stores, starved, 1)
+        create_topics(stand.stores.bootstrap_servers, [missing])
+        await eventually(lambda: len(read(stand.stores, starved) + read(stand.stores, missing)) >= len(late), 45)
+    delivered = read(stand.stores, starved) + read(stand.stores, missing)
+    assert {ce_id for _, _, ce_id in delivered} == set(late)
+    p99 = int(0.99 * len(before))
+    assert during[p99] < max(2 * before[p99], 0.1), f"p99 {before[p99]:.3f} s before, {during[p99]:.3f} s during"
+
+
+def set_minimum_replicas(stores: Stores, topic: Topic, number: int) -> None:
+    """With more than the one replica there is, a topic refuses records that want acks=all."""
+    admin = AdminClient({"bootstrap.servers": stores.bootstrap_servers})
+    entry = ConfigEntry("min.insync.replicas", str(number), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[entry])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result()
 
 
 async def test_a_log_made_anew_gets_the_whole_journal_again(stand: Stand) -> None:

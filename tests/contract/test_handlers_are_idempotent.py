@@ -1,0 +1,192 @@
+"""Every handler of every service, fed each input twice with fresh offsets and sequences, does everything once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import pytest
+
+from services.classifier.domain import Lexicon
+from services.classifier.handlers import ClassifySubmitted
+from services.dispatcher import store as dispatcher_store
+from services.dispatcher.domain import Policy
+from services.dispatcher.handlers import AdvanceCases
+from services.notifier.handlers import NotifyCitizens
+from services.tracker.handlers import project
+from shared.contracts.administrations import registry
+from shared.contracts.envelope import AnyEvent, Event
+from shared.contracts.events import (
+    AssignmentState,
+    CaseChanged,
+    Complainant,
+    ComplaintClassified,
+    ComplaintSubmitted,
+    Decision,
+    DeliveryState,
+    Kind,
+    Nature,
+    NotificationRecorded,
+    PersonalContent,
+    PreferredContact,
+)
+from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change
+from shared.contracts.topics import CLASSIFIED, DELIVERIES, LIFECYCLE, SUBMITTED, Topic
+from shared.database.pool import Database, incarnation_of
+from shared.messaging.inbox import Handler, Inbox
+from shared.messaging.outbox import Outbox
+from shared.runtime.clock import SystemClock
+from shared.testing.builders import NOON, records_of, submitted_event
+from shared.testing.stores import Stores
+
+
+def complaint() -> Event[ComplaintSubmitted]:
+    event = submitted_event()
+    content = PersonalContent(subject="Hôpital", text="Aucun médecin", complainant=Complainant(phone="+212600000000"))
+    personal = event.data.personal.model_copy(update={"content": content})
+    update = {"personal": personal, "preferred_contact": PreferredContact.SMS}
+    return replace(event, data=event.data.model_copy(update=update))
+
+
+def classified(submitted: Event[ComplaintSubmitted]) -> Event[ComplaintClassified]:
+    data = ComplaintClassified(
+        complaint_id=submitted.subject,
+        decision=Decision.ROUTE,
+        administration="sante",
+        nature=Nature.AVAILABILITY,
+        kind=Kind.COMPLAINT,
+        model_version="test",
+    )
+    return submitted.derive("classify", "/chikaya/classifier", NOON, data)
+
+
+def forwarded(submitted: Event[ComplaintSubmitted]) -> Event[CaseChanged]:
+    assignment = AssignmentState(
+        assignment_id=uuid4(),
+        administration="sante",
+        status=AssignmentStatus.FORWARDED,
+        assigned_at=NOON,
+        status_since=NOON,
+    )
+    data = CaseChanged(
+        complaint_id=submitted.subject,
+        reference=submitted.data.reference,
+        version=2,
+        change=Change.FORWARDED,
+        status=CaseStatus.FORWARDED,
+        received_at=NOON,
+        changed_at=NOON,
+        kind=Kind.COMPLAINT,
+        assignments=(assignment,),
+        deadlines=Policy().deadlines(NOON),
+    )
+    return submitted.derive("assign", "/chikaya/dispatcher", NOON, data)
+
+
+def told(submitted: Event[ComplaintSubmitted]) -> Event[NotificationRecorded]:
+    data = NotificationRecorded(
+        message_id=uuid4(),
+        complaint_id=submitted.subject,
+        template="received",
+        channel="sms",
+        state=DeliveryState.SENT,
+        at=NOON,
+    )
+    return submitted.derive("notify", "/chikaya/notifier", NOON, data)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A service's handler, its tables, and what it is fed: (topic, the event that follows from a submission)."""
+
+    service: str
+    handler: Callable[[], Handler]
+    tables: Sequence[str]
+    inputs: Sequence[tuple[Topic, Callable[[Event[ComplaintSubmitted]], AnyEvent]]]
+    handles_repeats: bool = False
+
+
+def as_it_is(submitted: Event[ComplaintSubmitted]) -> AnyEvent:
+    return submitted
+
+
+CASES = [
+    Case(
+        "classifier",
+        lambda: ClassifySubmitted(Lexicon.of(registry().values())),
+        ("classifications",),
+        [(SUBMITTED, as_it_is)],
+    ),
+    Case(
+        "dispatcher",
+        lambda: AdvanceCases(Policy(), SystemClock()),
+        ("cases", "assignments", "pending_inputs"),
+        [(SUBMITTED, as_it_is), (CLASSIFIED, classified)],
+        handles_repeats=True,
+    ),
+    Case(
+        "dispatcher",
+        lambda: AdvanceCases(Policy(), SystemClock()),
+        ("cases", "assignments", "pending_inputs"),
+        [(CLASSIFIED, classified), (SUBMITTED, as_it_is)],
+        handles_repeats=True,
+    ),
+    Case(
+        "tracker",
+        lambda: project,
+        ("complaints", "timeline"),
+        [(LIFECYCLE, forwarded), (DELIVERIES, told), (SUBMITTED, as_it_is)],
+    ),
+    Case(
+        "notifier",
+        lambda: NotifyCitizens(SystemClock()),
+        ("contacts", "messages"),
+        [(LIFECYCLE, forwarded), (SUBMITTED, as_it_is)],
+        handles_repeats=True,
+    ),
+]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: f"{case.service}-{case.inputs[0][0].name}-first")
+def case(request: pytest.FixtureRequest) -> Case:
+    found: Case = request.param
+    return found
+
+
+@pytest.fixture
+def url(stores: Stores, case: Case) -> str:
+    return stores.database(case.service)
+
+
+async def test_each_input_twice_is_each_input_once(url: str, case: Case) -> None:
+    database = Database(url)
+    await database.open()
+    connection = await database.connect()
+    database.trust(await incarnation_of(connection))
+    if case.service == "dispatcher":
+        await dispatcher_store.seed_administrations(connection, registry().values())
+    await connection.close()
+    events = tuple(event for topic, _ in case.inputs for event in topic.events)
+    inbox = Inbox(
+        case.service, case.service, Outbox(database), case.handler(), events, handles_repeats=case.handles_repeats
+    )
+    await inbox.register({(topic.name, 0): 0 for topic, _ in case.inputs})
+    submissions = [complaint() for _ in range(5)]
+
+    async def feed(position: int) -> None:
+        for topic, make in case.inputs:
+            made = derived.setdefault(topic.name, [make(submission) for submission in submissions])
+            records = records_of(topic, made, offset=position, sequence=position + 1)
+            await inbox.commit({(topic.name, 0): records}, {(topic.name, 0): position})
+
+    async def everything() -> list[list[tuple[object, ...]]]:
+        tables = (*case.tables, "outbox", "causations", "unhandled_records")
+        return [sorted(map(tuple, await database.fetch(f"SELECT * FROM {table}")), key=repr) for table in tables]
+
+    derived: dict[str, list[AnyEvent]] = {}
+    await feed(0)
+    once = await everything()
+    await feed(5)
+    assert await everything() == once
+    assert once[0], "the handler did something"
+    assert not once[-1], "nothing was held"
+    await database.close()
