@@ -1,0 +1,138 @@
+"""Intake's API on a real database: durable receipts, idempotency, and problems that name the field."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from services.intake.api import make_router
+from services.intake.domain import Submission
+from services.intake.handlers import AcceptSubmissions, Outcome
+from shared.contracts.reference import AccessCodes, parse_reference
+from shared.database.group_commit import GroupCommit
+from shared.database.pool import Database, incarnation_of
+from shared.messaging.outbox import Outbox
+from shared.runtime.clock import SystemClock
+from shared.runtime.http import Health, make_app
+from shared.runtime.settings import HttpSettings
+from shared.testing.stores import Stores
+
+CODES = AccessCodes({"k1": b"secret"}, current="k1")
+BODY = {"subject": "Hôpital", "text": "Aucun médecin", "channel": "web"}
+
+
+@pytest.fixture
+def url(stores: Stores) -> str:
+    return stores.database("intake")
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url)
+    await database.open()
+    connection = await database.connect()
+    database.trust(await incarnation_of(connection))
+    await connection.close()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    commits: GroupCommit[Submission, Outcome] = GroupCommit(AcceptSubmissions(Outbox(database)))
+    committing = asyncio.create_task(commits.run())
+    app = make_app("intake", HttpSettings(), Health(ready=True), [make_router(commits, SystemClock(), CODES)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as client:
+        yield client
+    committing.cancel()
+
+
+async def post(client: httpx.AsyncClient, body: Any, key: str | None = None, language: str = "fr") -> httpx.Response:
+    headers = {"Accept-Language": language, "Idempotency-Key": key or str(uuid4())}
+    return await client.post("/v1/complaints", json=body, headers=headers)
+
+
+async def journal(database: Database) -> list[str]:
+    return [row["value"].decode() for row in await database.fetch("SELECT value FROM outbox ORDER BY id")]
+
+
+async def test_a_receipt_is_durable_and_complete(client: httpx.AsyncClient, database: Database) -> None:
+    answer = await post(client, BODY)
+    receipt = answer.json()
+    assert answer.status_code == 201
+    assert parse_reference(receipt["reference"]) == receipt["reference"]
+    assert len(receipt["access_code"]) == 8
+    events = await journal(database)
+    assert len(events) == 1
+    assert receipt["reference"] in events[0]
+    assert receipt["access_code"] not in events[0]
+
+
+async def test_the_same_key_gets_the_same_receipt_and_another_body_is_refused(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    answers = await asyncio.gather(*(post(client, BODY, key="one") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    other = await post(client, {**BODY, "text": "Autre chose"}, key="one")
+    assert other.status_code == 422
+    assert len(await journal(database)) == 1
+
+
+async def test_concurrent_filings_each_get_their_own_reference(client: httpx.AsyncClient, database: Database) -> None:
+    answers = await asyncio.gather(*(post(client, BODY) for _ in range(300)))
+    assert len({answer.json()["reference"] for answer in answers}) == 300
+    assert len(await journal(database)) == 300
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"text": ""}, "text"),
+        ({"text": "x" * 8001}, "text"),
+        ({"text": None}, "text"),
+        ({"subject": "ab"}, "subject"),
+        ({"channel": "pigeon"}, "channel"),
+        ({"administration": "nulle-part"}, "administration"),
+        ({"complainant": {"phone": "abc"}}, "complainant.phone"),
+        ({"complainant": {"email": "a@b"}}, "complainant.email"),
+        ({"place": {"latitude": 91}}, "place.latitude"),
+        ({"surprise": 1}, "surprise"),
+        ({"preferred_contact": "sms"}, "body"),
+    ],
+)
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+async def test_a_wrong_field_is_named_in_the_callers_language(
+    client: httpx.AsyncClient, change: dict[str, Any], field: str, language: str
+) -> None:
+    answer = await post(client, {**BODY, **change}, language=f"{language}-MA,xx;q=0.5")
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["content-language"] == language
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert all(error["message"] for error in answer.json()["errors"])
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff", b'"text"', b"[" * 5000, b'{"text": "\\ud800"}'])
+async def test_garbage_is_a_400(client: httpx.AsyncClient, raw: bytes) -> None:
+    answer = await client.post("/v1/complaints", content=raw)
+    assert answer.status_code == 400
+    assert answer.json()["errors"]
+
+
+async def test_a_body_over_the_limit_is_a_413(client: httpx.AsyncClient) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 10_000
+
+    assert (await client.post("/v1/complaints", content=b"x" * 300_000)).status_code == 413
+    assert (await client.post("/v1/complaints", content=endless())).status_code == 413
+
+
+async def test_text_is_normalised_and_never_cleaned_of_meaning(client: httpx.AsyncClient, database: Database) -> None:
+    text = "Cafe\u0301 \x00<b>«الماء مقطوع»</b> '; DROP TABLE 🙏\r\nligne"
+    assert (await post(client, {**BODY, "text": text})).status_code == 201
+    assert "Café <b>«الماء مقطوع»</b> '; DROP TABLE 🙏\\nligne" in (await journal(database))[0]
