@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from deploy.commands import demo, logs, running, testing, topics
+from deploy.commands import contracts, demo, logs, republishing, running, testing, topics
 from deploy.local.errors import EmbeddedStackError
 
 
@@ -24,7 +24,9 @@ def build_application() -> typer.Typer:
     application.command("status")(running.status)
     application.command("demo")(demo.demo)
     application.command("test")(testing.test)
+    application.command("republish")(republishing.republish)
     application.command("logs")(logs.logs)
+    application.command("contracts")(contracts.contracts)
     application.add_typer(topics.application, name="topics")
     return application
 

@@ -136,8 +136,8 @@ class Recovery:
         if known is not None and known["cluster_id"] != cluster.cluster_id:
             raise AnotherCluster(
                 f"{self._service} was relayed to Kafka cluster {known['cluster_id']} and met {cluster.cluster_id}. "
-                "If the old one is lost for good, publish the journals to the new one: "
-                "./chikaya kafka republish. If not, correct CHIKAYA_KAFKA_BOOTSTRAP_SERVERS."
+                "If the old one is lost for good, stop the services and run `./chikaya republish`. "
+                "If not, correct CHIKAYA_KAFKA_BOOTSTRAP_SERVERS."
             )
 
     async def _trust_for_now(self) -> bool:

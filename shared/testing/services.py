@@ -48,6 +48,13 @@ class RunningServices:
             self._watching = threading.Thread(target=self._watch, daemon=True)
             self._watching.start()
 
+    def run_once(self, name: str) -> str:
+        """Runs a service that should refuse to work, until it ends; its log. Raises TimeoutExpired."""
+        self._ports[f"{name}-0"] = self.ports[name]
+        self._spawn(f"{name}-0")
+        self.processes[f"{name}-0"].wait(20)
+        return (self.logs / f"{name}-0.log").read_text()
+
     def _spawn(self, instance: str) -> None:
         name = instance.partition("-")[0]
         environment = {

@@ -1,5 +1,6 @@
 """Every accepted complaint survives faults: one case, one status, one inbox record per assignment."""
 
+import asyncio
 import signal
 import time
 from collections import Counter
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from deploy.local.kafka import EmbeddedKafka
+from deploy.provisioning import provision_topics
+from shared.messaging.republication import forget_cluster
 from shared.testing.services import SERVICES, RunningServices, Stand, running_stand
 
 INBOX = "administrations.sante.inbox"
@@ -122,6 +126,27 @@ def restore_while_filing(stand: Stand, backup: Path, new_timeline: bool, before:
         stand.postgres.restore(backup, new_timeline=new_timeline)
         stand.postgres.start()
         return accepted | set(clients.map(partial(file_one, services), range(200, 300)))
+
+
+@pytest.mark.timeout(300)
+def test_kafka_lost_for_good(stand: Stand) -> None:
+    services = stand.services
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        accepted = set(clients.map(partial(file_one, services), range(100)))
+        services.stop()
+        stand.kafka.kill()
+        port = int(stand.kafka.bootstrap_servers.rpartition(":")[2])
+        with EmbeddedKafka(port=port) as empty:
+            provision_topics(empty.bootstrap_servers)
+            refused = services.run_once("tracker")
+            for url in services.urls.values():
+                asyncio.run(forget_cluster(url))
+            again = RunningServices(empty.bootstrap_servers, services.urls, services.ports, services.logs)
+            for name in SERVICES:
+                again.start(name)
+            accepted |= set(clients.map(partial(file_one, again), range(100, 200)))
+            assert_each_accepted_once(again, accepted, 200)
+    assert "./chikaya republish" in refused
 
 
 @pytest.mark.timeout(300)
