@@ -1,12 +1,14 @@
 """What a service needs to know of the Kafka cluster it met: who it is, and which topics it has."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.contracts.topics import INTERNAL, Topic
+
+_KEPT_FOR_EVER = -1
 
 
 class WrongTopicSettings(Exception):
@@ -15,10 +17,11 @@ class WrongTopicSettings(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster's id and the partition count of each of its topics."""
+    """A cluster's id, the partition count of each of its topics, and the `retention.ms` of the internal ones."""
 
     cluster_id: str
     topics: Mapping[str, int]
+    retention: Mapping[str, int]
 
 
 async def read_cluster(bootstrap_servers: str) -> Cluster:
@@ -27,30 +30,28 @@ async def read_cluster(bootstrap_servers: str) -> Cluster:
     try:
         await admin.start()
         facts = await admin.describe_cluster()
-        names = await admin.list_topics()
-        described = await admin.describe_topics(list(names)) if names else []
+        topics = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+        retention = await _retention(admin, [topic.name for topic in INTERNAL if topic.name in topics])
     finally:
         await admin.close()
-    return Cluster(facts["cluster_id"], {topic["topic"]: len(topic["partitions"]) for topic in described})
+    return Cluster(facts["cluster_id"], topics, retention)
 
 
-async def wait_for_cluster(bootstrap_servers: str, patience: float) -> Cluster | None:
-    """The cluster, or None when it does not answer within `patience` seconds."""
-    from aiokafka.errors import KafkaError
-
-    loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + patience
-    while True:
-        try:
-            return await read_cluster(bootstrap_servers)
-        except (KafkaError, OSError):
-            if loop.time() > give_up_at:
-                return None
-            await asyncio.sleep(0.2)
+async def _retention(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
+    if not names:
+        return {}
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, name, {"retention.ms": None}) for name in names]
+    return {
+        resource[3]: int(entry[1])
+        for response in await admin.describe_configs(wanted)
+        for resource in response.resources
+        for entry in resource[4]
+        if entry[0] == "retention.ms"
+    }
 
 
 def check_topics(cluster: Cluster, needed: tuple[Topic, ...] = INTERNAL) -> None:
-    """Raises WrongTopicSettings unless every needed topic has its declared partitions."""
+    """Raises WrongTopicSettings unless every needed topic has its declared partitions and retention."""
     for topic in needed:
         found = cluster.topics.get(topic.name)
         if found is None:
@@ -59,4 +60,10 @@ def check_topics(cluster: Cluster, needed: tuple[Topic, ...] = INTERNAL) -> None
             raise WrongTopicSettings(
                 f"topic {topic.name} has {found} partitions and must have {topic.partitions}: order per complaint "
                 "depends on it; restore the topic as declared"
+            )
+        declared = _KEPT_FOR_EVER if topic.retention is None else int(topic.retention.total_seconds() * 1000)
+        if cluster.retention[topic.name] != declared:
+            raise WrongTopicSettings(
+                f"topic {topic.name} has retention.ms {cluster.retention[topic.name]} and must have {declared}: "
+                "it is a recovery log; correct the setting before records expire"
             )
