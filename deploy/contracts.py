@@ -27,11 +27,10 @@ from shared.contracts.topics import (
     administration_rejected,
     dead_letters,
 )
+from shared.messaging.codec import SCHEMAS
 
 Json = dict[str, Any]
 
-SCHEMAS = "https://chikaya.ma/schemas/"
-"""What `ce_dataschema` begins with: the `$id` of a schema is this, the event type and `.json`."""
 
 ADMINISTRATION = "administration"
 """The name, among the services, of the party outside that works with an administration's topics."""

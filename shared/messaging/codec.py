@@ -18,7 +18,7 @@ from shared.contracts.topics import Topic
 
 CONTENT_TYPE = "application/json; charset=utf-8"
 _STRUCTURED = "application/cloudevents"
-_SCHEMAS = "https://chikaya.ma/schemas/"
+SCHEMAS = "https://chikaya.ma/schemas/"
 _EXTERNAL = UUID("5e1d4c1a-5f0d-5f3b-9d63-6f1c6f6f0a11")
 """Namespace of the ids of events from outside, made from topic, `ce_id` and payload."""
 
@@ -72,7 +72,7 @@ def encode(topic: Topic, event: AnyEvent) -> Outgoing:
         "ce_type": event.data.TYPE,
         "ce_subject": str(event.subject),
         "ce_time": event.time.isoformat(),
-        "ce_dataschema": f"{_SCHEMAS}{event.data.TYPE}.json",
+        "ce_dataschema": f"{SCHEMAS}{event.data.TYPE}.json",
         "ce_causationid": str(event.causation_id),
         "content-type": CONTENT_TYPE,
     }
