@@ -5,7 +5,9 @@ from typing import Any
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from services.portal.domain import FollowedComplaint, PageLanguage, Receipt, Refusal
+from services.portal.domain.complaints import FollowedComplaint, Receipt
+from services.portal.domain.filing import Refusal
+from services.portal.domain.languages import PageLanguage
 
 TIMEOUT = httpx.Timeout(5.0)
 
@@ -31,7 +33,7 @@ class IntakeClient:
             answer = await self._http.post("/v1/complaints", json=filing, headers=headers)
             if answer.status_code == 201:
                 return _RECEIPT.validate_json(answer.content)
-            if answer.is_client_error and answer.status_code not in (408, 429):
+            if answer.status_code in (400, 413, 422):
                 return _REFUSAL.validate_json(answer.content)
         except (httpx.HTTPError, ValidationError) as error:
             raise ServiceUnreachable("intake") from error

@@ -1,5 +1,7 @@
 """Composition root of the portal: the pages where people file a complaint and follow it."""
 
+import asyncio
+import sys
 from collections.abc import Sequence
 
 import httpx
@@ -14,13 +16,25 @@ from shared.runtime.service import run_web
 def main() -> None:
     """Runs the portal until it is told to stop."""
     settings = PortalSettings()
+    closing: list[asyncio.Task[None]] = []
 
     def build() -> Sequence[APIRouter]:
         intake = httpx.AsyncClient(base_url=settings.intake_url, timeout=TIMEOUT)
         tracker = httpx.AsyncClient(base_url=settings.tracker_url, timeout=TIMEOUT)
-        return [make_router(IntakeClient(intake), TrackerClient(tracker))]
+        closing.append(asyncio.create_task(_close_at_the_end(intake, tracker)))
+        return [make_router(IntakeClient(intake), TrackerClient(tracker), settings.maximum_body)]
 
-    run_web("portal", settings, build)
+    # The pages limit bodies themselves: a form that is too large answers with a page, not a problem document.
+    run_web("portal", settings.model_copy(update={"maximum_body": sys.maxsize}), build)
+
+
+async def _close_at_the_end(*clients: httpx.AsyncClient) -> None:
+    """Closes the clients when the event loop, ending, cancels what still runs."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        for client in clients:
+            await client.aclose()
 
 
 if __name__ == "__main__":
