@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 
 from shared.database.pool import is_transient
 
-I = TypeVar("I")  # noqa: E741
-R = TypeVar("R")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-class GroupCommit(Generic[I, R]):
+class GroupCommit(Generic[Item, Result]):
     """Hands items to `commit` in groups of at most `largest`, one group at a time.
 
     `commit` answers one result per item, in order, after its transaction is durable. A group that fails on
@@ -22,15 +22,15 @@ class GroupCommit(Generic[I, R]):
     whole group's.
     """
 
-    def __init__(self, commit: Callable[[Sequence[I]], Awaitable[Sequence[R]]], *, largest: int = 256) -> None:
+    def __init__(self, commit: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, largest: int = 256) -> None:
         self._commit = commit
         self._largest = largest
-        self._waiting: list[tuple[I, asyncio.Future[R]]] = []
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._arrived = asyncio.Event()
 
-    async def submit(self, item: I) -> R:
+    async def submit(self, item: Item) -> Result:
         """The result of `item`, once committed. Raises what its commit raised."""
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._arrived.set()
         return await future
@@ -44,7 +44,7 @@ class GroupCommit(Generic[I, R]):
                 self._arrived.clear()
             await self._settle(group)
 
-    async def _settle(self, group: list[tuple[I, "asyncio.Future[R]"]]) -> None:
+    async def _settle(self, group: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
         try:
             results = await self._commit([item for item, _ in group])
         except Exception as error:

@@ -84,7 +84,7 @@ class Database:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._trusted: Incarnation | None = None
         self.suspect = asyncio.Event()
-        """Set while connections reach an incarnation that is not trusted."""
+        """Set while the incarnation is not verified: connections reach another, or it is trusted for the time being."""
 
     async def open(self) -> None:
         """Prepares the pool; connections are made when first needed."""

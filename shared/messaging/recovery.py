@@ -30,7 +30,7 @@ from shared.contracts.envelope import AnyEvent
 from shared.contracts.topics import topic_named, written_by
 from shared.database.pool import Connection, Database, incarnation_of, is_transient
 from shared.messaging import metrics
-from shared.messaging.cluster import Cluster, check_topics, read_cluster
+from shared.messaging.cluster import Cluster, WrongTopicSettings, check_topics, read_cluster
 from shared.messaging.codec import InvalidRecord, Record, decode, sequence_of
 from shared.messaging.outbox import caused, headers_to_text, record_causes
 
@@ -71,6 +71,14 @@ class AnotherCluster(Exception):
     """Kafka is another cluster than the journal was relayed to."""
 
 
+class SchemaMissing(Exception):
+    """The database has no tables, or old ones."""
+
+
+OPERATOR_ERRORS = (AnotherCluster, SchemaMissing, WrongTopicSettings)
+"""What only an operator can mend; the message says how."""
+
+
 _Found = tuple[int, Record, AnyEvent]
 """A sequence, its record and its event."""
 
@@ -88,11 +96,13 @@ class Recovery:
         """Returns once the present incarnation is trusted; waits for the database, and for Kafka.
 
         With `without_kafka`, an incarnation of the known system and timeline is trusted for the time being when
-        Kafka does not answer; `watch` verifies it later. Raises AnotherCluster and WrongTopicSettings.
+        Kafka does not answer; `watch` verifies it later. Raises one of OPERATOR_ERRORS.
         """
         while True:
             try:
                 return await self._verify_once()
+            except asyncpg.UndefinedTableError as error:
+                raise SchemaMissing(f"{error}: migrate the database of {self._service}, then start it") from error
             except KafkaError as error:
                 log.warning("verification_waits_for_kafka", error=repr(error))
                 if without_kafka and await self._trust_for_now():

@@ -166,7 +166,7 @@ class Relay:
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LEADER_LOCK):
                 if await _wait(stopping, _IDLE_WAIT):
                     return
-            if await incarnation_of(connection) != self._database.trusted:
+            if self._database.suspect.is_set() or await incarnation_of(connection) != self._database.trusted:
                 return
             await self._lead(connection, stopping)
         finally:

@@ -46,12 +46,12 @@ _TITLES: dict[str, Text] = {
 
 _FIELDS: dict[str, Text] = {
     "missing": {"ar": "هذا الحقل إلزامي", "fr": "Ce champ est obligatoire", "en": "This field is required"},
-    "string_too_short": {
+    "too_short": {
         "ar": "النص قصير جدا: {min_length} أحرف على الأقل",
         "fr": "Texte trop court : au moins {min_length} caractères",
         "en": "Too short: at least {min_length} characters",
     },
-    "string_too_long": {
+    "too_long": {
         "ar": "النص طويل جدا: {max_length} حرف على الأكثر",
         "fr": "Texte trop long : au plus {max_length} caractères",
         "en": "Too long: at most {max_length} characters",
@@ -120,7 +120,7 @@ def field_errors(error: ValidationError | RequestValidationError) -> list[tuple[
     for detail in error.errors():
         location = [str(part) for part in detail["loc"] if part not in ("body", "query", "header", "path")]
         kind = "missing" if detail["type"] in ("missing", "string_type") and detail["input"] is None else detail["type"]
-        found.append((".".join(location) or "body", kind, detail.get("ctx") or {}))
+        found.append((".".join(location) or "body", kind.removeprefix("string_"), detail.get("ctx") or {}))
     return found
 
 

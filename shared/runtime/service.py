@@ -2,7 +2,8 @@
 
 Start: the HTTP server answers `/health/live`; the database is verified against Kafka (`shared.messaging.recovery`);
 then consumers, the relay and the service's own tasks run, and `/health/ready` answers 200.
-Stop (SIGTERM, SIGINT): not ready, no new HTTP requests, consumers finish their batch, the relay empties the outbox.
+Stop (SIGTERM, SIGINT): not ready; requests under way are answered; consumers finish their batch; the relay empties
+the outbox.
 A task that ends with an error ends the process with exit code 1: its supervisor starts it again.
 """
 
@@ -11,7 +12,7 @@ import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -22,7 +23,7 @@ from shared.contracts.envelope import AnyEvent
 from shared.database.pool import Connection, Database
 from shared.messaging.consumer import Consumer
 from shared.messaging.outbox import Outbox
-from shared.messaging.recovery import Recovery, Restore
+from shared.messaging.recovery import OPERATOR_ERRORS, Recovery, Restore
 from shared.messaging.relay import Relay
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.http import Health, HttpServer, make_app
@@ -62,13 +63,6 @@ class Parts:
     """Whether HTTP work may begin while Kafka is away (see `shared.messaging.recovery`)."""
 
 
-@dataclass(slots=True)
-class _Running:
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    relay_stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
-
-
 def run_service(service: str, settings: ServiceSettings, build: Callable[[Platform], Parts]) -> None:
     """Runs an event service until it is told to stop. Exits with 1 when a part of it failed."""
     configure_logging(service, settings.log_level)
@@ -83,37 +77,58 @@ def run_web(service: str, settings: HttpSettings, build: Callable[[], Sequence[A
 
 
 async def _serve_events(service: str, settings: ServiceSettings, build: Callable[[Platform], Parts]) -> int:
-    running = _Running()
-    _listen_for_signals(running.stopping)
+    stopping = asyncio.Event()
+    _listen_for_signals(stopping)
     database = Database(settings.database_url)
     await database.open()
     outbox = Outbox(database)
     parts = build(Platform(database, outbox, SystemClock()))
     recovery = Recovery(service, database, settings.kafka_bootstrap_servers, parts.restore)
-    relay = Relay(service, database, outbox, settings.kafka_bootstrap_servers)
     health = Health()
     server = HttpServer(make_app(service, settings, health, parts.routers), settings)
     http = asyncio.create_task(server.serve())
     try:
-        verified = await _unless_stopped(recovery.verify(without_kafka=parts.works_without_kafka), running.stopping)
-        if verified:
-            relaying = asyncio.create_task(relay.run(running.relay_stopping))
-            workers = [consumer.run for consumer in parts.consumers] + [recovery.watch, *parts.tasks]
-            running.tasks = [asyncio.create_task(worker(running.stopping)) for worker in workers]
+        if await _unless_stopped(recovery.verify(without_kafka=parts.works_without_kafka), stopping):
             health.ready = True
             log.info("ready")
-            await _until_stopped(running, [http, relaying, *running.tasks])
-            health.ready = False
-    finally:
-        running.stopping.set()
-        server.should_exit = True
-        failed = await _finish([http, *running.tasks])
-        if verified:
-            running.relay_stopping.set()
-            failed |= await _finish([relaying])
-        await database.close()
+            relay = Relay(service, database, outbox, settings.kafka_bootstrap_servers)
+            tasks = [*(consumer.run for consumer in parts.consumers), recovery.watch, *parts.tasks]
+            failed = await _work(_Web(server, http, health), tasks, relay, stopping)
+        else:
+            failed = await _Web(server, http, health).finish()
+    except OPERATOR_ERRORS as error:
+        log.error("cannot_start", reason=str(error))
+        await _Web(server, http, health).finish()
+        failed = True
+    await database.close()
     log.info("stopped", failed=failed)
     return int(failed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Web:
+    server: HttpServer
+    serving: "asyncio.Task[None]"
+    health: Health
+
+    async def finish(self) -> bool:
+        """Answers the requests under way and takes no new ones. Whether serving failed."""
+        self.health.ready = False
+        self.server.should_exit = True
+        return await _finish([self.serving])
+
+
+async def _work(web: _Web, tasks: Sequence[Task], relay: Relay, stopping: asyncio.Event) -> bool:
+    """Works until the signal to stop, or until a part ends; then ends requests, tasks and relay. Whether one failed."""
+    until_tasks, until_relay = asyncio.Event(), asyncio.Event()
+    relaying = asyncio.create_task(relay.run(until_relay))
+    running = [asyncio.create_task(task(until_tasks)) for task in tasks]
+    await _until_stopped(stopping, [web.serving, relaying, *running])
+    failed = await web.finish()
+    until_tasks.set()
+    failed |= await _finish(running)
+    until_relay.set()
+    return await _finish([relaying]) or failed
 
 
 async def _serve_web(service: str, settings: HttpSettings, build: Callable[[], Sequence[APIRouter]]) -> int:
@@ -121,7 +136,7 @@ async def _serve_web(service: str, settings: HttpSettings, build: Callable[[], S
     _listen_for_signals(stopping)
     server = HttpServer(make_app(service, settings, Health(ready=True), build()), settings)
     http = asyncio.create_task(server.serve())
-    await _until_stopped(_Running(stopping), [http])
+    await _until_stopped(stopping, [http])
     server.should_exit = True
     return int(await _finish([http]))
 
@@ -145,9 +160,9 @@ async def _unless_stopped(work: Awaitable[None], stopping: asyncio.Event) -> boo
     return False
 
 
-async def _until_stopped(running: _Running, tasks: Sequence["asyncio.Task[None]"]) -> None:
+async def _until_stopped(stopping: asyncio.Event, tasks: Sequence["asyncio.Task[None]"]) -> None:
     """Returns on the signal to stop, or when a task ended, which none should before it."""
-    stop = asyncio.create_task(running.stopping.wait())
+    stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
 

@@ -21,6 +21,7 @@ from shared.runtime.settings import HttpSettings
 from shared.testing.stores import Stores
 
 CODES = AccessCodes({"k1": b"secret"}, current="k1")
+UNHELPFUL = {"قيمة غير صالحة", "Valeur non valable", "Not a valid value"}
 BODY = {"subject": "Hôpital", "text": "Aucun médecin", "channel": "web"}
 
 
@@ -114,6 +115,7 @@ async def test_a_wrong_field_is_named_in_the_callers_language(
     assert answer.headers["content-language"] == language
     assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert all(error["message"] for error in answer.json()["errors"])
+    assert "text" not in change or answer.json()["errors"][0]["message"] not in UNHELPFUL
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff", b'"text"', b"[" * 5000, b'{"text": "\\ud800"}'])

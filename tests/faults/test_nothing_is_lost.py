@@ -129,6 +129,19 @@ def restore_while_filing(stand: Stand, backup: Path, new_timeline: bool, before:
 
 
 @pytest.mark.timeout(300)
+def test_intake_restarts_while_kafka_is_away(stand: Stand) -> None:
+    services = stand.services
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        accepted = set(clients.map(partial(file_one, services), range(50)))
+        stand.kafka.kill()
+        services.kill("intake")
+        accepted |= set(clients.map(partial(file_one, services), range(50, 100)))
+        stand.kafka.start()
+        accepted |= set(clients.map(partial(file_one, services), range(100, 150)))
+    assert_each_accepted_once(services, accepted, 150)
+
+
+@pytest.mark.timeout(300)
 def test_kafka_lost_for_good(stand: Stand) -> None:
     services = stand.services
     with ThreadPoolExecutor(CLIENTS) as clients:
