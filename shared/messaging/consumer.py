@@ -8,6 +8,7 @@ poll interval check.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
 from typing import Protocol
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 _POLL_MS = 500
 _HINT_SECONDS = 2.0
+_STOP_SECONDS = 5.0
 _RETRY_HELD_SECONDS = 5.0
 
 
@@ -78,7 +80,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 log.warning("consumer_interrupted", consumer=self._inbox.consumer, error=repr(error))
                 await asyncio.sleep(0.5)
             finally:
-                await consumer.stop()
+                await stop_consumer(consumer)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         self._generation += 1
@@ -202,6 +204,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 await consumer.commit(hints)
             except (KafkaError, IllegalStateError) as error:
                 log.info("offset_hint_failed", consumer=self._inbox.consumer, error=repr(error))
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stops an aiokafka consumer. Its fetcher can swallow the cancellation it is stopped by, when an assignment ends
+    at the same moment, and would then never end: it is cancelled once more after a while.
+    """
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(consumer.stop(), _STOP_SECONDS)
 
 
 def _record(raw: ConsumerRecord) -> Record:

@@ -32,6 +32,7 @@ from shared.database.pool import Connection, Database, incarnation_of, is_transi
 from shared.messaging import metrics
 from shared.messaging.cluster import Cluster, WrongTopicSettings, check_topics, read_cluster
 from shared.messaging.codec import InvalidRecord, Record, decode, sequence_of
+from shared.messaging.consumer import stop_consumer
 from shared.messaging.outbox import caused, headers_to_text, record_causes
 
 log = structlog.get_logger(__name__)
@@ -185,8 +186,7 @@ class Recovery:
         )
         try:
             await consumer.start()
-            # Assigned and sought at once: all topics become known in one request, and no position is in the making
-            # when the consumer stops, which aiokafka's fetcher may not survive.
+            # Assigned and sought at once: all topics become known in one request.
             consumer.assign(list(marks))
             _seek(consumer, marks)
             starts = await consumer.beginning_offsets(list(marks))
@@ -201,7 +201,7 @@ class Recovery:
                 yield [_record(raw) for records in polled.values() for raw in records]
                 unread = {p: end for p, end in unread.items() if await consumer.position(p) < end}
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _recover(self, connection: Connection, found: Sequence[_Found]) -> None:
         """Restores what the journal does not know; nothing to do in the usual case."""

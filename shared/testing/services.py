@@ -101,7 +101,7 @@ class RunningServices:
         for process in self.processes.values():
             process.send_signal(signal.SIGCONT)
             process.terminate()
-        return {instance: process.wait(20) for instance, process in self.processes.items()}
+        return {instance: process.wait(40) for instance, process in self.processes.items()}
 
     def address(self, name: str) -> str:
         """http://host:port of a service."""
