@@ -250,6 +250,7 @@ class LocalStack:
             "CHIKAYA_INSTANCE_ID": f"{definition.name}-0",
             "CHIKAYA_ACCESS_CODE_KEYS": _access_code_keys(self.folder),
             "CHIKAYA_OPERATIONS_TOKEN": operations_token(self.folder),
+            "CHIKAYA_OFFICER_TOKENS": _officer_tokens(self.folder),
             "PYTHONUNBUFFERED": "1",
         }
         if definition.has_database:
@@ -338,6 +339,14 @@ def operations_token(folder: Path) -> str:
     file = folder / "operations-token"
     if not file.exists():
         write_private(file, secrets.token_urlsafe(32) + "\n")
+    return file.read_text().strip()
+
+
+def _officer_tokens(folder: Path) -> str:
+    """The bearer tokens of triage officers as a JSON object, made once and kept (mode 600)."""
+    file = folder / "officer-tokens.json"
+    if not file.exists():
+        write_private(file, json.dumps({"officer-1": secrets.token_urlsafe(32)}) + "\n")
     return file.read_text().strip()
 
 

@@ -1,27 +1,72 @@
-"""Submitted complaints in, classifications out."""
+"""Submitted complaints in, classifications out; what the model leaves to a person goes to the triage desk."""
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 
-from services.classifier import store
-from services.classifier.domain import Lexicon, classified_events
+from services.classifier.domain.classification import Classified, Model, classify
+from services.classifier.domain.triage import decided
+from services.classifier.store import classifications, triage
 from shared.contracts.envelope import AnyEvent
+from shared.contracts.events import DecidedBy
 from shared.contracts.topics import CLASSIFIED
 from shared.database.pool import Connection
 from shared.messaging.codec import Outgoing, encode
+from shared.messaging.outbox import Outbox
+from shared.runtime.clock import Clock
+
+_LOOK_EVERY_SECONDS = 1.0
 
 
 class ClassifySubmitted:
-    """Handles `complaints.submitted`."""
+    """Handles `complaints.submitted`. Recognises complaints it classified before a restore by itself."""
 
-    def __init__(self, lexicon: Lexicon) -> None:
-        self._lexicon = lexicon
+    def __init__(self, model: Model) -> None:
+        self._model = model
 
     async def __call__(self, connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
-        classified = classified_events(events, self._lexicon)
-        await store.insert(connection, [event.data for event in classified])
-        return [encode(CLASSIFIED, event) for event in classified]
+        results = classify(events, self._model)
+        known = await classifications.known(connection, [event.subject for event in events])
+        new = [result for result in results if result.event.subject not in known]
+        await classifications.put(connection, [result.event.data for result in new])
+        await self._send_to_triage(connection, results)
+        return [encode(CLASSIFIED, result.event) for result in new]
+
+    async def _send_to_triage(self, connection: Connection, results: Sequence[Classified]) -> None:
+        items = [result.triage_item for result in results if result.triage_item is not None]
+        if items:
+            left = await classifications.for_a_person(connection, [item.complaint_id for item in items])
+            await triage.put(connection, [item for item in items if item.complaint_id in left])
+
+
+class PublishDecisions:
+    """Publishes officers' decisions once their hold is over. Run as a task."""
+
+    def __init__(self, outbox: Outbox, clock: Clock) -> None:
+        self._outbox = outbox
+        self._clock = clock
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Looks every second until `stopping` is set."""
+        while not stopping.is_set():
+            await self.publish_due()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _LOOK_EVERY_SECONDS)
+
+    async def publish_due(self) -> int:
+        """Publishes what is due now; how many."""
+
+        async def work(connection: Connection) -> tuple[int, list[Outgoing]]:
+            now = self._clock.now()
+            events = [decided(item, decision, now) for item, decision in await triage.publish_due(connection, now)]
+            if events:
+                await classifications.put(connection, [event.data for event in events])
+            return len(events), [encode(CLASSIFIED, event) for event in events]
+
+        return await self._outbox.commit(work)
 
 
 async def restore(connection: Connection, events: Sequence[AnyEvent]) -> None:
     """Rebuilds classifications from their own events."""
-    await store.insert(connection, [event.data for event in events])
+    await classifications.put(connection, [event.data for event in events])
+    await triage.restore(connection, [event for event in events if event.data.decided_by is DecidedBy.OFFICER])

@@ -1,8 +1,12 @@
 """Composition root of the classifier: what is it about, and whose is it?"""
 
-from services.classifier.domain import Lexicon
-from services.classifier.handlers import ClassifySubmitted, restore
+from datetime import timedelta
+
+from services.classifier.api import make_preview_router, make_triage_router
+from services.classifier.domain.classification import Lexicon
+from services.classifier.handlers import ClassifySubmitted, PublishDecisions, restore
 from services.classifier.settings import ClassifierSettings
+from services.classifier.store.triage import TriageQueue
 from shared.contracts.administrations import registry
 from shared.contracts.topics import SUBMITTED
 from shared.messaging.consumer import Consumer
@@ -13,12 +17,27 @@ from shared.runtime.service import Parts, Platform, run_service
 def main() -> None:
     """Runs the classifier until it is told to stop."""
     settings = ClassifierSettings()
+    officers = {name: token.get_secret_value() for name, token in settings.officer_tokens.items()}
+
+    hold = timedelta(seconds=settings.decision_hold_seconds)
 
     def build(platform: Platform) -> Parts:
-        handler = ClassifySubmitted(Lexicon.of(registry().values()))
-        inbox = Inbox("classifier", "classifier", platform.outbox, handler, SUBMITTED.events)
-        consumer = Consumer(inbox, settings, topics=[SUBMITTED.name])
-        return Parts(consumers=[consumer], restore=restore)
+        model = Lexicon.of(registry().values())
+        inbox = Inbox(
+            "classifier",
+            "classifier",
+            platform.outbox,
+            ClassifySubmitted(model),
+            SUBMITTED.events,
+            handles_repeats=True,
+        )
+        queue = TriageQueue(platform.database)
+        return Parts(
+            routers=[make_preview_router(model), make_triage_router(queue, platform.clock, officers, hold)],
+            consumers=[Consumer(inbox, settings, topics=[SUBMITTED.name])],
+            tasks=[PublishDecisions(platform.outbox, platform.clock).run],
+            restore=restore,
+        )
 
     run_service("classifier", settings, build)
 

@@ -15,7 +15,9 @@ from shared.contracts.events import (
     ComplaintClassified,
     ComplaintSubmitted,
     Deadlines,
+    DecidedBy,
     Decision,
+    Nature,
     Place,
 )
 from shared.contracts.lifecycle import REPLIES, AssignmentStatus, Change, ReplyAction, case_status
@@ -62,7 +64,7 @@ def open_case(submitted: ComplaintSubmitted, policy: Policy) -> CaseChanged:
         reference=submitted.reference,
         version=1,
         change=Change.OPENED,
-        status=case_status((), in_triage=False),
+        status=case_status(()),
         received_at=submitted.received_at,
         changed_at=submitted.received_at,
         kind=submitted.kind,
@@ -79,6 +81,13 @@ def resolve(administration: str, place: Place | None, onboarded: Collection[str]
     return administration if administration in onboarded else MUNICIPAL_FALLBACK
 
 
+def may_assign(case: CaseChanged, classified: ComplaintClassified) -> bool:
+    """Whether a classification still matters: nobody has the case yet, and in triage only a person decides."""
+    if case.assignments or case.inadmissible_reason is not None:
+        return False
+    return not case.in_triage or classified.decided_by is DecidedBy.OFFICER
+
+
 def assign(
     case: CaseChanged,
     classified: Event[ComplaintClassified],
@@ -88,6 +97,9 @@ def assign(
 ) -> CaseChanged:
     """The case after its classification: forwarded, parked until the body is on board, or in triage."""
     data = classified.data
+    if data.decision is Decision.INADMISSIBLE:
+        reason = data.message or ""
+        return _next(case, Change.FOUND_INADMISSIBLE, (), now, nature=data.nature, inadmissible_reason=reason)
     if data.decision is not Decision.ROUTE or data.administration is None:
         return _next(case, Change.SENT_TO_TRIAGE, (), now, nature=data.nature, in_triage=True)
     administration = resolve(data.administration, place, onboarded)
@@ -100,7 +112,7 @@ def assign(
         status_since=now,
     )
     change = Change.FORWARDED if ready else Change.PARKED
-    return _next(case, change, (assignment,), now, nature=data.nature, in_triage=False)
+    return _next(case, change, (assignment,), now, nature=data.nature)
 
 
 def forwarded(case: CaseChanged, assignment: AssignmentState, submitted: ComplaintSubmitted) -> AssignmentForwarded:
@@ -136,7 +148,7 @@ def apply_reply(case: CaseChanged, reply: AdministrationReplied, now: datetime) 
     answer = reply.text if reply.action is ReplyAction.ANSWERED else current.answer
     after = current.model_copy(update={"status": status, "status_since": now, "answer": answer})
     assignments = tuple(after if a.assignment_id == after.assignment_id else a for a in case.assignments)
-    return _next(case, change, assignments, now, nature=case.nature, in_triage=False)
+    return _next(case, change, assignments, now, nature=case.nature)
 
 
 def _next(
@@ -144,9 +156,14 @@ def _next(
     change: Change,
     assignments: tuple[AssignmentState, ...],
     now: datetime,
-    **changed: object,
+    *,
+    nature: Nature | None,
+    in_triage: bool = False,
+    inadmissible_reason: str | None = None,
 ) -> CaseChanged:
-    status = case_status((a.status for a in assignments), in_triage=bool(changed["in_triage"]))
+    status = case_status(
+        (a.status for a in assignments), in_triage=in_triage, inadmissible=inadmissible_reason is not None
+    )
     return case.model_copy(
         update={
             "version": case.version + 1,
@@ -154,6 +171,8 @@ def _next(
             "status": status,
             "changed_at": now,
             "assignments": assignments,
-            **changed,
+            "nature": nature,
+            "in_triage": in_triage,
+            "inadmissible_reason": inadmissible_reason,
         }
     )

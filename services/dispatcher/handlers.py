@@ -5,7 +5,7 @@ from dataclasses import replace
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.dispatcher import store
-from services.dispatcher.domain import SOURCE, Policy, Refused, apply_reply, assign, forwarded, open_case
+from services.dispatcher.domain import SOURCE, Policy, Refused, apply_reply, assign, forwarded, may_assign, open_case
 from services.dispatcher.store import StoredCase
 from shared.contracts.envelope import AnyEvent, Event
 from shared.contracts.events import (
@@ -62,9 +62,9 @@ class AdvanceCases:
         self, classified: Sequence[Event[ComplaintClassified]], cases: dict[UUID, StoredCase], onboarded: set[str]
     ) -> list[Outgoing]:
         outgoing = []
-        for event in classified:
+        for event in sorted(classified, key=lambda event: event.time):
             case = cases[event.subject]
-            if case.submitted is None or case.state.assignments or case.state.in_triage:
+            if case.submitted is None or not may_assign(case.state, event.data):
                 continue
             now = self._clock.now()
             case.state = assign(case.state, event, case.submitted.place, onboarded, now)

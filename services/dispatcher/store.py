@@ -31,7 +31,7 @@ SELECT assignment_id, complaint_id, administration FROM assignments WHERE assign
 """
 _PUT_PENDING = """
 INSERT INTO pending_inputs (complaint_id, event_id, happened_at, classified)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::jsonb[]) ON CONFLICT (complaint_id) DO NOTHING
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::jsonb[]) ON CONFLICT (event_id) DO NOTHING
 """
 _TAKE_PENDING = """
 DELETE FROM pending_inputs WHERE complaint_id = ANY($1::uuid[])

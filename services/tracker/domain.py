@@ -16,7 +16,9 @@ def holder(case: CaseChanged) -> tuple[str | None, str | None]:
 
 
 def answer_of(case: CaseChanged) -> str | None:
-    """The answer, once every assignment has one."""
+    """The answer, once every assignment has one; or why there will be none."""
+    if case.inadmissible_reason is not None:
+        return case.inadmissible_reason
     answers = [assignment.answer for assignment in case.assignments]
     return "\n\n".join(a for a in answers if a) if answers and all(answers) else None
 

@@ -155,6 +155,13 @@ class Decision(StrEnum):
     INADMISSIBLE = "inadmissible"
 
 
+class DecidedBy(StrEnum):
+    """Who took a decision."""
+
+    MODEL = "model"
+    OFFICER = "officer"
+
+
 class Candidate(Contract):
     """An administration that may be the right one, with a confidence 0..1."""
 
@@ -176,6 +183,9 @@ class ComplaintClassified(EventData):
     kind: Kind
     language: Language | None = None
     model_version: str
+    decided_by: DecidedBy = DecidedBy.MODEL
+    message: Annotated[str, Field(max_length=MAXIMUM_TEXT)] | None = None
+    """What the citizen reads about a decision of a person."""
 
 
 class AssignmentState(Contract):
@@ -213,6 +223,7 @@ class CaseChanged(EventData):
     kind: Kind
     nature: Nature | None = None
     in_triage: bool = False
+    inadmissible_reason: str | None = None
     hops: int = 0
     assignments: tuple[AssignmentState, ...] = ()
     deadlines: Deadlines

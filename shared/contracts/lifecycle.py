@@ -22,6 +22,7 @@ class CaseStatus(StrEnum):
 
     RECEIVED = "received"
     IN_TRIAGE = "in_triage"
+    INADMISSIBLE = "inadmissible"
     PARKED = "parked"
     FORWARDED = "forwarded"
     ACKNOWLEDGED = "acknowledged"
@@ -42,6 +43,7 @@ class Change(StrEnum):
 
     OPENED = "opened"
     SENT_TO_TRIAGE = "sent_to_triage"
+    FOUND_INADMISSIBLE = "found_inadmissible"
     PARKED = "parked"
     FORWARDED = "forwarded"
     ACKNOWLEDGED = "acknowledged"
@@ -62,8 +64,12 @@ REPLIES: dict[tuple[AssignmentStatus, ReplyAction], tuple[AssignmentStatus, Chan
 _PROGRESS = tuple(AssignmentStatus)
 
 
-def case_status(assignments: Iterable[AssignmentStatus], *, in_triage: bool) -> CaseStatus:
+def case_status(
+    assignments: Iterable[AssignmentStatus], *, in_triage: bool = False, inadmissible: bool = False
+) -> CaseStatus:
     """The status of a case, a pure function of its assignments (and, while it has none, of who holds it)."""
+    if inadmissible:
+        return CaseStatus.INADMISSIBLE
     least_advanced = min(assignments, key=_PROGRESS.index, default=None)
     if least_advanced is not None:
         return CaseStatus(least_advanced.value)

@@ -36,6 +36,16 @@ _TITLES: dict[str, Text] = {
         "fr": "Cette clé d’idempotence a déjà servi pour une autre demande",
         "en": "This idempotency key was already used for another request",
     },
+    "not-yours": {
+        "ar": "هذه الشكاية ليست بين أيديكم حاليا",
+        "fr": "Vous n’avez pas cette réclamation en main",
+        "en": "You do not hold this complaint",
+    },
+    "too-late": {
+        "ar": "فات الأوان: القرار قد صدر",
+        "fr": "Trop tard : la décision est déjà partie",
+        "en": "Too late: the decision went out",
+    },
     "unavailable": {
         "ar": "الخدمة غير متاحة مؤقتا، المرجو إعادة المحاولة بعد لحظات",
         "fr": "Service momentanément indisponible, veuillez réessayer dans un instant",

@@ -20,7 +20,7 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
 def submitted_event(
-    text: str = "Aucun médecin à l'hôpital", complaint_id: UUID | None = None
+    text: str = "Aucun médecin à l'hôpital", complaint_id: UUID | None = None, subject: str = "Hôpital"
 ) -> Event[ComplaintSubmitted]:
     """A complaint as intake publishes it."""
     complaint_id = complaint_id or uuid4()
@@ -32,7 +32,7 @@ def submitted_event(
         channel=Channel.WEB,
         access_code_key="k1",
         access_code_issue=1,
-        personal=ClearPersonalData(content=PersonalContent(subject="Hôpital", text=text)),
+        personal=ClearPersonalData(content=PersonalContent(subject=subject, text=text)),
     )
     return Event(complaint_id, "/chikaya/intake", complaint_id, NOON, causation_id=uuid4(), data=data)
 

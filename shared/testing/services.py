@@ -1,5 +1,6 @@
 """The five event services as real processes on a real Kafka and PostgreSQL, for tests that kill things."""
 
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from deploy.provisioning import provision_topics
 
 SERVICES = ("intake", "classifier", "dispatcher", "tracker", "notifier")
 OPERATIONS_TOKEN = "operations-of-a-test"
+OFFICER_TOKEN = "officer-of-a-test"
 
 
 @dataclass
@@ -65,6 +67,8 @@ class RunningServices:
             "CHIKAYA_INSTANCE_ID": instance,
             "CHIKAYA_ACCESS_CODE_KEYS": '{"k1": "00112233445566778899aabbccddeeff"}',
             "CHIKAYA_OPERATIONS_TOKEN": OPERATIONS_TOKEN,
+            "CHIKAYA_OFFICER_TOKENS": json.dumps({"amina": OFFICER_TOKEN}),
+            "CHIKAYA_DECISION_HOLD_SECONDS": "1",
         }
         with (self.logs / f"{instance}.log").open("ab") as log:
             self.processes[instance] = subprocess.Popen(

@@ -1,7 +1,7 @@
 """The consume loop on a real Kafka: what expired or was deleted stops one partition, never the service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
@@ -22,6 +22,7 @@ from shared.messaging.inbox import Inbox
 from shared.messaging.outbox import Outbox
 from shared.testing.builders import records_of, submitted_event
 from shared.testing.stores import Stores
+from shared.testing.waiting import until
 
 
 @dataclass(frozen=True)
@@ -88,44 +89,36 @@ async def stand(stores: Stores, url: str) -> AsyncIterator[Stand]:
     await database.close()
 
 
-async def eventually(condition: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if condition():
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("it did not happen in time")
-
-
 async def test_a_restart_goes_on_where_it_was(stand: Stand) -> None:
     first = stand.produce(0, 10)
     async with stand.consuming():
-        await eventually(lambda: len(stand.seen) == 10)
+        await until(lambda: len(stand.seen) == 10)
     second = stand.produce(0, 10, sequence=11)
     async with stand.consuming():
-        await eventually(lambda: len(stand.seen) == 20)
+        await until(lambda: len(stand.seen) == 20)
     assert stand.seen == first + second
 
 
 async def test_an_expired_log_head_stops_its_partition_only(stand: Stand) -> None:
     stand.produce(0, 10)
     async with stand.consuming():
-        await eventually(lambda: len(stand.seen) == 10)
+        await until(lambda: len(stand.seen) == 10)
     stand.produce(0, 10, sequence=11)
     admin = AdminClient({"bootstrap.servers": stand.stores.bootstrap_servers})
     for future in admin.delete_records([TopicPartition(stand.topic.name, 0, 15)]).values():
         future.result()
     async with stand.consuming():
-        await eventually(lambda: stand.stopped_partitions() == 1)
+        await until(lambda: stand.stopped_partitions() == 1)
         healthy = stand.produce(1, 5)
-        await eventually(lambda: stand.seen[10:] == healthy)
+        await until(lambda: stand.seen[10:] == healthy)
 
 
 async def test_a_log_that_got_shorter_stops_its_partition(stand: Stand) -> None:
     stand.produce(0, 10)
     async with stand.consuming():
-        await eventually(lambda: len(stand.seen) == 10)
+        await until(lambda: len(stand.seen) == 10)
     await stand.database.fetch("UPDATE inbox_positions SET next_offset = 25 WHERE partition = 0")
     async with stand.consuming():
-        await eventually(lambda: stand.stopped_partitions() == 1)
+        await until(lambda: stand.stopped_partitions() == 1)
         healthy = stand.produce(1, 5)
-        await eventually(lambda: stand.seen[10:] == healthy)
+        await until(lambda: stand.seen[10:] == healthy)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -20,6 +20,7 @@ from shared.messaging.outbox import Outbox
 from shared.messaging.relay import Relay
 from shared.testing.builders import submitted_event
 from shared.testing.stores import Stores
+from shared.testing.waiting import until
 
 
 @dataclass
@@ -99,14 +100,6 @@ def read(stores: Stores, topic: Topic) -> list[tuple[int, int, str]]:
     return found
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    for _ in range(int(seconds * 10)):
-        if await asyncio.to_thread(condition):
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("it did not happen in time")
-
-
 def assert_in_order(records: Sequence[tuple[int, int, str]]) -> None:
     for number in {partition for partition, _, _ in records}:
         sequences = [sequence for partition, sequence, _ in records if partition == number]
@@ -149,9 +142,9 @@ async def test_a_missing_topic_is_set_aside_and_delivered_once_it_exists(stand: 
     async with stand.relaying():
         late = await stand.append(missing, 3)
         prompt = await stand.append(topic, 3)
-        await eventually(lambda: len(read(stand.stores, topic)) == 3, seconds=3)
+        await until(lambda: len(read(stand.stores, topic)) == 3, seconds=3)
         create_topics(stand.stores.bootstrap_servers, [missing])
-        await eventually(lambda: len(read(stand.stores, missing)) == 3)
+        await until(lambda: len(read(stand.stores, missing)) == 3)
     assert {ce_id for _, _, ce_id in read(stand.stores, missing)} == set(late)
     assert {ce_id for _, _, ce_id in read(stand.stores, topic)} == set(prompt)
 
@@ -185,7 +178,7 @@ async def test_partitions_that_do_not_acknowledge_leave_the_others_as_fast(stand
         during = await latencies(stand, healthy, 200)
         set_minimum_replicas(stand.stores, starved, 1)
         create_topics(stand.stores.bootstrap_servers, [missing])
-        await eventually(lambda: len(read(stand.stores, starved) + read(stand.stores, missing)) >= len(late), 45)
+        await until(lambda: len(read(stand.stores, starved) + read(stand.stores, missing)) >= len(late), 45)
     delivered = read(stand.stores, starved) + read(stand.stores, missing)
     assert {ce_id for _, _, ce_id in delivered} == set(late)
     p99 = int(0.99 * len(before))
@@ -205,12 +198,12 @@ async def test_a_log_made_anew_gets_the_whole_journal_again(stand: Stand) -> Non
     topic = new_topic(stand.stores, partitions=1)
     async with stand.relaying():
         ids = await stand.append(topic, 10)
-        await eventually(lambda: len(read(stand.stores, topic)) == 10)
+        await until(lambda: len(read(stand.stores, topic)) == 10)
         admin = AdminClient({"bootstrap.servers": stand.stores.bootstrap_servers})
         await asyncio.to_thread(admin.delete_topics([topic.name])[topic.name].result)
         await asyncio.to_thread(create_topics_when_gone, stand.stores, topic)
         ids += await stand.append(topic, 1)
-        await eventually(lambda: {ce_id for _, _, ce_id in read(stand.stores, topic)} == set(ids))
+        await until(lambda: {ce_id for _, _, ce_id in read(stand.stores, topic)} == set(ids))
 
 
 def create_topics_when_gone(stores: Stores, topic: Topic) -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.classifier.domain import Lexicon
+from services.classifier.domain.classification import Lexicon
 from services.classifier.handlers import ClassifySubmitted
 from services.dispatcher import store as dispatcher_store
 from services.dispatcher.domain import Policy
@@ -113,8 +113,9 @@ CASES = [
     Case(
         "classifier",
         lambda: ClassifySubmitted(Lexicon.of(registry().values())),
-        ("classifications",),
+        ("classifications", "triage_items"),
         [(SUBMITTED, as_it_is)],
+        handles_repeats=True,
     ),
     Case(
         "dispatcher",

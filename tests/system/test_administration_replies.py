@@ -1,8 +1,7 @@
 """An administration answers in its own outbox, with another Kafka client; whatever is wrong goes back to it."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -11,6 +10,7 @@ import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from shared.testing.services import Stand, running_stand
+from shared.testing.waiting import wait_until
 
 INBOX = "administrations.sante.inbox"
 OUTBOX = "administrations.sante.outbox"
@@ -36,15 +36,6 @@ def read(stand: Stand, topic: str) -> list[Message]:
     return found
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 30
-    while time.monotonic() < give_up_at:
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not happen in time")
-
-
 def reply(producer: Producer, data: dict[str, object], ce_id: str | None = None) -> None:
     """Sends a reply in binary mode."""
     headers = {
@@ -67,7 +58,7 @@ def test_replies_in_transactions_with_aborts_and_garbage(stand: Stand) -> None:
     services = stand.services
     body = {"subject": "Hôpital", "text": "Aucun médecin aux urgences de l'hôpital", "channel": "web"}
     receipt = services.file(body)
-    eventually(lambda: len(read(stand, INBOX)) == 1)
+    wait_until(lambda: len(read(stand, INBOX)) == 1)
     assignment = json.loads(read(stand, INBOX)[0].value())["assignment_id"]
 
     producer = Producer(
@@ -94,9 +85,9 @@ def test_replies_in_transactions_with_aborts_and_garbage(stand: Stand) -> None:
     reply(producer, {"assignment_id": assignment, "action": "answered", "text": "Un médecin est nommé."})
     producer.commit_transaction()
 
-    eventually(lambda: services.follow(receipt).json()["status"] == "answered")
+    wait_until(lambda: services.follow(receipt).json()["status"] == "answered")
     case = services.follow(receipt).json()
     assert case["answer"] == "Un médecin est nommé."
     assert [step["change"] for step in case["timeline"]] == ["opened", "forwarded", "acknowledged", "answered"]
-    eventually(lambda: len(rejections(stand)) == 4)
+    wait_until(lambda: len(rejections(stand)) == 4)
     assert sorted(rejections(stand)) == ["repeated-id", "unknown-assignment", "unreadable", "unreadable"]

@@ -107,6 +107,7 @@ ARABIC = Texts(
     statuses={
         CaseStatus.RECEIVED: "توصلنا بشكايتكم",
         CaseStatus.IN_TRIAGE: "يعمل أحد موظفينا على تحديد الإدارة المعنية",
+        CaseStatus.INADMISSIBLE: "لا يمكن قبول الشكاية",
         CaseStatus.PARKED: "حُددت الإدارة المعنية، والإحالة عليها قيد الانتظار",
         CaseStatus.FORWARDED: "أُحيلت الشكاية على الإدارة",
         CaseStatus.ACKNOWLEDGED: "أكدت الإدارة توصلها بالشكاية",
@@ -116,6 +117,7 @@ ARABIC = Texts(
     changes={
         Change.OPENED: "فُتح الملف",
         Change.SENT_TO_TRIAGE: "عُرضت الشكاية على أحد موظفينا لتحديد الإدارة المعنية",
+        Change.FOUND_INADMISSIBLE: "تعذر قبول الشكاية",
         Change.PARKED: "وُضعت الشكاية في انتظار الإحالة",
         Change.FORWARDED: "أُحيلت الشكاية على الإدارة",
         Change.ACKNOWLEDGED: "أكدت الإدارة توصلها بالشكاية",

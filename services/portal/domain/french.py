@@ -111,6 +111,7 @@ FRENCH = Texts(
     statuses={
         CaseStatus.RECEIVED: "Nous avons reçu votre réclamation",
         CaseStatus.IN_TRIAGE: "Un agent recherche l’administration concernée",
+        CaseStatus.INADMISSIBLE: "Réclamation non recevable",
         CaseStatus.PARKED: "Administration trouvée, transmission en attente",
         CaseStatus.FORWARDED: "Transmise à l’administration",
         CaseStatus.ACKNOWLEDGED: "L’administration en a accusé réception",
@@ -120,6 +121,7 @@ FRENCH = Texts(
     changes={
         Change.OPENED: "Dossier ouvert",
         Change.SENT_TO_TRIAGE: "Réclamation confiée à un agent pour orientation",
+        Change.FOUND_INADMISSIBLE: "Réclamation déclarée non recevable",
         Change.PARKED: "Réclamation mise en attente de transmission",
         Change.FORWARDED: "Réclamation transmise à l’administration",
         Change.ACKNOWLEDGED: "Accusé de réception de l’administration",
