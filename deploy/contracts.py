@@ -21,6 +21,7 @@ from shared.contracts.topics import (
     INTERNAL,
     LIFECYCLE,
     SUBMITTED,
+    TRIAGE_REQUESTS,
     Topic,
     administration_inbox,
     administration_outbox,
@@ -43,7 +44,7 @@ TOPICS: tuple[Topic, ...] = (*INTERNAL, INBOX, OUTBOX, REJECTED, DEAD_LETTERS)
 """Every topic; the name of one that exists many times is a template."""
 
 READERS: Mapping[str, tuple[Topic, ...]] = {
-    "classifier": (SUBMITTED,),
+    "classifier": (SUBMITTED, TRIAGE_REQUESTS),
     "dispatcher": (SUBMITTED, CLASSIFIED, OUTBOX),
     "tracker": (SUBMITTED, LIFECYCLE, DELIVERIES),
     "notifier": (SUBMITTED, LIFECYCLE),

@@ -1,4 +1,4 @@
-"""Submitted complaints in, classifications out; what the model leaves to a person goes to the triage desk."""
+"""Complaints in, new or come back, classifications out; what the model leaves to a person goes to the triage desk."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from services.classifier.domain.classification import Classified, Model, classif
 from services.classifier.domain.triage import decided
 from services.classifier.store import classifications, triage
 from shared.contracts.envelope import AnyEvent
-from shared.contracts.events import DecidedBy
+from shared.contracts.events import DecidedBy, TriageRequested
 from shared.contracts.topics import CLASSIFIED
 from shared.database.pool import Connection
 from shared.messaging.codec import Outgoing, encode
@@ -18,8 +18,11 @@ from shared.runtime.clock import Clock
 _LOOK_EVERY_SECONDS = 1.0
 
 
-class ClassifySubmitted:
-    """Handles `complaints.submitted`. Recognises complaints it classified before a restore by itself."""
+class ClassifyComplaints:
+    """Handles `complaints.submitted` and `complaints.triage-requests`.
+
+    Recognises what it classified before a restore by itself.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -27,7 +30,10 @@ class ClassifySubmitted:
     async def __call__(self, connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
         results = classify(events, self._model)
         known = await classifications.known(connection, [event.subject for event in events])
-        new = [result for result in results if result.event.subject not in known]
+        new = [result for result in results if result.event.data.round > known.get(result.event.subject, -1)]
+        requests = [event.data for event in events if isinstance(event.data, TriageRequested)]
+        if requests:
+            await classifications.put_refusals(connection, requests)
         await classifications.put(connection, [result.event.data for result in new])
         await self._send_to_triage(connection, results)
         return [encode(CLASSIFIED, result.event) for result in new]

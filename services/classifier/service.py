@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from services.classifier.api import make_preview_router, make_triage_router
 from services.classifier.domain.classification import Lexicon
-from services.classifier.handlers import ClassifySubmitted, PublishDecisions, restore
+from services.classifier.handlers import ClassifyComplaints, PublishDecisions, restore
 from services.classifier.settings import ClassifierSettings
 from services.classifier.store.triage import TriageQueue
 from shared.contracts.administrations import registry
-from shared.contracts.topics import SUBMITTED
+from shared.contracts.topics import SUBMITTED, TRIAGE_REQUESTS
 from shared.messaging.consumer import Consumer
 from shared.messaging.inbox import Inbox
 from shared.runtime.service import Parts, Platform, run_service
@@ -27,14 +27,14 @@ def main() -> None:
             "classifier",
             "classifier",
             platform.outbox,
-            ClassifySubmitted(model),
-            SUBMITTED.events,
+            ClassifyComplaints(model),
+            (*SUBMITTED.events, *TRIAGE_REQUESTS.events),
             handles_repeats=True,
         )
         queue = TriageQueue(platform.database)
         return Parts(
             routers=[make_preview_router(model), make_triage_router(queue, platform.clock, officers, hold)],
-            consumers=[Consumer(inbox, settings, topics=[SUBMITTED.name])],
+            consumers=[Consumer(inbox, settings, topics=[SUBMITTED.name, TRIAGE_REQUESTS.name])],
             tasks=[PublishDecisions(platform.outbox, platform.clock).run],
             restore=restore,
         )

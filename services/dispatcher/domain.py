@@ -15,12 +15,12 @@ from shared.contracts.events import (
     ComplaintClassified,
     ComplaintSubmitted,
     Deadlines,
-    DecidedBy,
     Decision,
     Nature,
     Place,
+    TriageRequested,
 )
-from shared.contracts.lifecycle import REPLIES, AssignmentStatus, Change, ReplyAction, case_status
+from shared.contracts.lifecycle import REPLIES, RETURNABLE, AssignmentStatus, Change, ReplyAction, case_status
 
 SOURCE = "/chikaya/dispatcher"
 
@@ -82,10 +82,10 @@ def resolve(administration: str, place: Place | None, onboarded: Collection[str]
 
 
 def may_assign(case: CaseChanged, classified: ComplaintClassified) -> bool:
-    """Whether a classification still matters: nobody has the case yet, and in triage only a person decides."""
-    if case.assignments or case.inadmissible_reason is not None:
+    """Whether a classification matters: nobody has the case, and it was made after the last `not_ours`."""
+    if case.assignments or case.inadmissible_reason is not None or classified.round != case.hops:
         return False
-    return not case.in_triage or classified.decided_by is DecidedBy.OFFICER
+    return not (case.in_triage and classified.decision is Decision.TRIAGE)
 
 
 def assign(
@@ -139,6 +139,8 @@ def apply_reply(case: CaseChanged, reply: AdministrationReplied, now: datetime) 
     current = {assignment.assignment_id: assignment for assignment in case.assignments}.get(reply.assignment_id)
     if current is None:
         return Refused("stale-assignment", "the assignment is no longer yours to answer")
+    if reply.action is ReplyAction.NOT_OURS:
+        return _returned(case, current, reply, now)
     allowed = REPLIES.get((current.status, reply.action))
     if allowed is None:
         return Refused("not-allowed", f"{reply.action} is not possible while {current.status}")
@@ -149,6 +151,34 @@ def apply_reply(case: CaseChanged, reply: AdministrationReplied, now: datetime) 
     after = current.model_copy(update={"status": status, "status_since": now, "answer": answer})
     assignments = tuple(after if a.assignment_id == after.assignment_id else a for a in case.assignments)
     return _next(case, change, assignments, now, nature=case.nature)
+
+
+def _returned(
+    case: CaseChanged, current: AssignmentState, reply: AdministrationReplied, now: datetime
+) -> CaseChanged | Refused:
+    if current.status not in RETURNABLE:
+        return Refused("not-allowed", f"{reply.action} is not possible while {current.status}")
+    if not (reply.text or "").strip():
+        return Refused("reason-missing", "say why the complaint is not yours")
+    after = _next(case, Change.RETURNED, (), now, nature=case.nature, in_triage=True)
+    return after.model_copy(update={"hops": case.hops + 1, "refused": (*case.refused, current.administration)})
+
+
+def triage_request(case: CaseChanged, submitted: ComplaintSubmitted, reply: AdministrationReplied) -> TriageRequested:
+    """Asks for a new classification of a case that came back."""
+    return TriageRequested(
+        complaint_id=case.complaint_id,
+        reference=case.reference,
+        received_at=case.received_at,
+        round=case.hops,
+        refused=case.refused,
+        reason=reply.text or "",
+        suggested_administration=reply.other_administration,
+        kind=case.kind,
+        language=submitted.language,
+        place=submitted.place,
+        personal=submitted.personal,
+    )
 
 
 def _next(

@@ -5,7 +5,17 @@ from dataclasses import replace
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.dispatcher import store
-from services.dispatcher.domain import SOURCE, Policy, Refused, apply_reply, assign, forwarded, may_assign, open_case
+from services.dispatcher.domain import (
+    SOURCE,
+    Policy,
+    Refused,
+    apply_reply,
+    assign,
+    forwarded,
+    may_assign,
+    open_case,
+    triage_request,
+)
 from services.dispatcher.store import StoredCase
 from shared.contracts.envelope import AnyEvent, Event
 from shared.contracts.events import (
@@ -15,11 +25,21 @@ from shared.contracts.events import (
     ComplaintSubmitted,
     ReplyRejected,
 )
-from shared.contracts.lifecycle import AssignmentStatus
-from shared.contracts.topics import LIFECYCLE, administration_inbox, administration_of, administration_rejected
+from shared.contracts.lifecycle import AssignmentStatus, Change
+from shared.contracts.topics import (
+    LIFECYCLE,
+    TRIAGE_REQUESTS,
+    administration_inbox,
+    administration_of,
+    administration_rejected,
+)
 from shared.database.pool import Connection
 from shared.messaging.codec import Outgoing, Record, encode
 from shared.runtime.clock import Clock
+
+
+class SubmissionNotReadYet(Exception):
+    """After a restore a case has no submission until it is read again: the record is held and tried again."""
 
 
 class AdvanceCases:
@@ -99,7 +119,7 @@ class ApplyReplies:
                 result = Refused("unknown-assignment", "no assignment of yours has this id")
             else:
                 result = apply_reply(cases[complaint_id].state, event.data, self._clock.now())
-            outgoing.append(self._outcome(event, code, result, cases))
+            outgoing += self._outcome(event, code, result, cases)
         await store.save(connection, cases)
         return outgoing
 
@@ -109,7 +129,7 @@ class ApplyReplies:
         code: str,
         result: CaseChanged | Refused,
         cases: dict[UUID, StoredCase],
-    ) -> Outgoing:
+    ) -> list[Outgoing]:
         now = self._clock.now()
         if isinstance(result, Refused):
             data = ReplyRejected(
@@ -119,10 +139,17 @@ class ApplyReplies:
                 reason=result.reason,
                 detail=result.detail,
             )
-            return encode(administration_rejected(code), event.derive("reject", SOURCE, now, data))
-        cases[result.complaint_id].state = result
+            return [encode(administration_rejected(code), event.derive("reject", SOURCE, now, data))]
+        case = cases[result.complaint_id]
+        case.state = result
         about = replace(event, subject=result.complaint_id)
-        return encode(LIFECYCLE, about.derive("apply", SOURCE, now, result))
+        outgoing = [encode(LIFECYCLE, about.derive("apply", SOURCE, now, result))]
+        if result.change is Change.RETURNED:
+            if case.submitted is None:
+                raise SubmissionNotReadYet(f"the submission of {result.complaint_id} is still to be read again")
+            request = triage_request(result, case.submitted, event.data)
+            outgoing.append(encode(TRIAGE_REQUESTS, about.derive("request-triage", SOURCE, now, request)))
+        return outgoing
 
 
 class RefuseUnreadable:

@@ -183,9 +183,29 @@ class ComplaintClassified(EventData):
     kind: Kind
     language: Language | None = None
     model_version: str
+    round: int = 0
+    """How many administrations had said `not_ours` when this was decided."""
     decided_by: DecidedBy = DecidedBy.MODEL
     message: Annotated[str, Field(max_length=MAXIMUM_TEXT)] | None = None
     """What the citizen reads about a decision of a person."""
+
+
+class TriageRequested(EventData):
+    """A complaint came back from an administration as not its own: it must be classified again without it."""
+
+    TYPE: ClassVar = "ma.chikaya.complaint.triage-requested.v1"
+
+    complaint_id: UUID
+    reference: str
+    received_at: datetime
+    round: int
+    refused: tuple[str, ...]
+    reason: str
+    suggested_administration: str | None = None
+    kind: Kind
+    language: Language | None = None
+    place: Place | None = None
+    personal: PersonalData
 
 
 class AssignmentState(Contract):
@@ -225,6 +245,8 @@ class CaseChanged(EventData):
     in_triage: bool = False
     inadmissible_reason: str | None = None
     hops: int = 0
+    refused: tuple[str, ...] = ()
+    """The administrations that said `not_ours`, in order."""
     assignments: tuple[AssignmentState, ...] = ()
     deadlines: Deadlines
 
@@ -257,6 +279,8 @@ class AdministrationReplied(EventData):
     assignment_id: UUID
     action: ReplyAction
     text: Annotated[str, Field(max_length=MAXIMUM_TEXT)] | None = None
+    other_administration: Annotated[str, Field(max_length=64)] | None = None
+    """With `not_ours`: whose it is, if known."""
 
 
 class ReplyRejected(EventData):

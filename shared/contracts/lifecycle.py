@@ -36,6 +36,7 @@ class ReplyAction(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     IN_PROGRESS = "in_progress"
     ANSWERED = "answered"
+    NOT_OURS = "not_ours"
 
 
 class Change(StrEnum):
@@ -46,6 +47,7 @@ class Change(StrEnum):
     FOUND_INADMISSIBLE = "found_inadmissible"
     PARKED = "parked"
     FORWARDED = "forwarded"
+    RETURNED = "returned"
     ACKNOWLEDGED = "acknowledged"
     WORK_STARTED = "work_started"
     ANSWERED = "answered"
@@ -60,6 +62,12 @@ REPLIES: dict[tuple[AssignmentStatus, ReplyAction], tuple[AssignmentStatus, Chan
     (AssignmentStatus.IN_PROGRESS, ReplyAction.ANSWERED): (AssignmentStatus.ANSWERED, Change.ANSWERED),
 }
 """The replies an administration may give: (assignment status, action) → (new status, change). All else is refused."""
+
+RETURNABLE = (AssignmentStatus.FORWARDED, AssignmentStatus.ACKNOWLEDGED, AssignmentStatus.IN_PROGRESS)
+"""From these an administration may say `not_ours`: the assignment ends, and the complaint looks for its owner again."""
+
+HOPS_BEFORE_A_PERSON = 2
+"""After so many administrations said `not_ours`, only a person decides who is next."""
 
 _PROGRESS = tuple(AssignmentStatus)
 

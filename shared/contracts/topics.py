@@ -19,6 +19,7 @@ from shared.contracts.events import (
     ComplaintSubmitted,
     NotificationRecorded,
     ReplyRejected,
+    TriageRequested,
 )
 
 MAXIMUM_RECORD = 1_048_576 - 4_096
@@ -51,7 +52,9 @@ CLASSIFIED = Topic("complaints.classified", "classifier", (ComplaintClassified,)
 LIFECYCLE = Topic("complaints.lifecycle", "dispatcher", (CaseChanged,), _INTERNAL_PARTITIONS)
 DELIVERIES = Topic("notifications.deliveries", "notifier", (NotificationRecorded,), _INTERNAL_PARTITIONS)
 
-INTERNAL: tuple[Topic, ...] = (SUBMITTED, CLASSIFIED, LIFECYCLE, DELIVERIES)
+TRIAGE_REQUESTS = Topic("complaints.triage-requests", "dispatcher", (TriageRequested,), _INTERNAL_PARTITIONS)
+
+INTERNAL: tuple[Topic, ...] = (SUBMITTED, CLASSIFIED, TRIAGE_REQUESTS, LIFECYCLE, DELIVERIES)
 
 _CODE = re.compile(r"^[a-z][a-z0-9-]{1,62}$")
 _ADMINISTRATION_TOPIC = re.compile(r"^administrations\.([a-z][a-z0-9-]{1,62})\.(inbox|outbox|rejected)$")

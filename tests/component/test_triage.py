@@ -12,7 +12,7 @@ import pytest
 
 from services.classifier.api import make_triage_router
 from services.classifier.domain.classification import Lexicon
-from services.classifier.handlers import ClassifySubmitted, PublishDecisions, restore
+from services.classifier.handlers import ClassifyComplaints, PublishDecisions, restore
 from services.classifier.store.triage import TriageQueue
 from shared.contracts.administrations import registry
 from shared.contracts.envelope import Event
@@ -84,7 +84,7 @@ async def stand(url: str) -> AsyncIterator[Stand]:
     database.trust(await incarnation_of(connection))
     await connection.close()
     clock, outbox = MovedClock(), Outbox(database)
-    handler = ClassifySubmitted(Lexicon.of(registry().values()))
+    handler = ClassifyComplaints(Lexicon.of(registry().values()))
     inbox = Inbox("classifier", "classifier", outbox, handler, SUBMITTED.events, handles_repeats=True)
     await inbox.register({(SUBMITTED.name, 0): 0})
     officers = {"amina": "token-amina", "brahim": "token-brahim"}

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from services.classifier.domain.classification import Lexicon
-from services.classifier.handlers import ClassifySubmitted
+from services.classifier.handlers import ClassifyComplaints
 from services.dispatcher import store as dispatcher_store
 from services.dispatcher.domain import Policy
 from services.dispatcher.handlers import AdvanceCases
@@ -112,7 +112,7 @@ def as_it_is(submitted: Event[ComplaintSubmitted]) -> AnyEvent:
 CASES = [
     Case(
         "classifier",
-        lambda: ClassifySubmitted(Lexicon.of(registry().values())),
+        lambda: ClassifyComplaints(Lexicon.of(registry().values())),
         ("classifications", "triage_items"),
         [(SUBMITTED, as_it_is)],
         handles_repeats=True,

@@ -84,6 +84,16 @@ _EXAMPLES: tuple[EventData, ...] = (
         kind=events.Kind.COMPLAINT,
         model_version="lexicon-1",
     ),
+    events.TriageRequested(
+        complaint_id=SOME_ID,
+        reference="26061-0000-0001-37",
+        received_at=NOON,
+        round=1,
+        refused=("sante",),
+        reason=ARABIC,
+        kind=events.Kind.COMPLAINT,
+        personal=_CLEAR,
+    ),
     events.CaseChanged(
         complaint_id=SOME_ID,
         reference="26061-0000-0001-42",

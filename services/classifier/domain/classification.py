@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from services.classifier.domain.triage import TriageItem
-from shared.contracts.administrations import MUNICIPAL, Administration
-from shared.contracts.envelope import Event
+from services.classifier.domain.triage import SOURCE, TriageItem
+from shared.contracts.administrations import MUNICIPAL, Administration, registry
+from shared.contracts.envelope import AnyEvent, Event
 from shared.contracts.events import (
     Candidate,
     ComplaintClassified,
@@ -19,15 +19,18 @@ from shared.contracts.events import (
     Nature,
     PersonalContent,
     Place,
+    TriageRequested,
     personal_content,
 )
+from shared.contracts.lifecycle import HOPS_BEFORE_A_PERSON
 
-_SOURCE = "/chikaya/classifier"
 _WORD = re.compile(r"[^\W_]+")
 _MARKS = re.compile(r"[\u064b-\u065f\u0670\u0640]")
 _LETTERS = str.maketrans("أإآىة", "ااايه")
 _ROUTE_FROM = 0.25
-_NAMED_CONFIDENCE = 0.9
+_HINT_CONFIDENCE = 0.9
+_HINT_HELPS = (None, "low_confidence", "body_not_unique", "body_barred")
+"""A hint does not make a text routable that is spam, too short or possibly inadmissible."""
 
 
 def words(text: str) -> list[str]:
@@ -122,30 +125,71 @@ class Classified:
     triage_item: TriageItem | None
 
 
-def classify(submitted: Sequence[Event[ComplaintSubmitted]], model: Model) -> list[Classified]:
-    """The classification of each complaint. A body the citizen named wins, unless the complaint is against it."""
-    contents = [personal_content(event.data.personal) for event in submitted]
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What there is to know of a complaint that is classified for the first time or again."""
+
+    event: AnyEvent
+    round: int
+    hint: str | None
+    barred: frozenset[str]
+
+
+def classify(events: Sequence[AnyEvent], model: Model) -> list[Classified]:
+    """The classification of each complaint submitted (`ComplaintSubmitted`) or come back (`TriageRequested`)."""
+    requests = [_request(event) for event in events]
+    contents = [personal_content(event.data.personal) for event in events]
     texts = [f"{content.subject}\n{content.text}" for content in contents]
-    predictions = model.predict(texts, [event.data.place for event in submitted])
+    predictions = model.predict(texts, [event.data.place for event in events])
     return [
-        _classified(event, content, _with_named_body(event.data, prediction), model.version)
-        for event, content, prediction in zip(submitted, contents, predictions, strict=True)
+        _classified(request, content, _decided(request, prediction), model.version)
+        for request, content, prediction in zip(requests, contents, predictions, strict=True)
     ]
 
 
-def _with_named_body(data: ComplaintSubmitted, prediction: Prediction) -> Prediction:
+def _request(event: AnyEvent) -> _Request:
+    data = event.data
+    if isinstance(data, TriageRequested):
+        return _Request(event, data.round, data.suggested_administration, frozenset(data.refused))
+    assert isinstance(data, ComplaintSubmitted)
     named = data.named_administration
-    if named is None or data.against_named_administration:
+    if named is not None and data.against_named_administration:
+        return _Request(event, 0, None, frozenset({named}))
+    return _Request(event, 0, named, frozenset())
+
+
+def _decided(request: _Request, prediction: Prediction) -> Prediction:
+    """The prediction without barred bodies, weighed against the hint; after too many hops a person decides."""
+    prediction = _without(prediction, request.barred)
+    if request.hint is not None and request.hint not in request.barred:
+        prediction = _with_hint(prediction, request.hint)
+    if request.round >= HOPS_BEFORE_A_PERSON:
+        return replace(prediction, triage_reason="too_many_hops")
+    return prediction
+
+
+def _without(prediction: Prediction, barred: frozenset[str]) -> Prediction:
+    candidates = tuple(c for c in prediction.candidates if c.administration not in barred)
+    if prediction.administration not in barred:
+        return replace(prediction, candidates=candidates)
+    first = candidates[0].administration if candidates else None
+    return replace(prediction, administration=first, candidates=candidates, triage_reason="body_barred")
+
+
+def _with_hint(prediction: Prediction, hint: str) -> Prediction:
+    """A hint decides where the model is unsure or agrees; where the model is sure of another, a person does."""
+    if hint not in registry() or prediction.triage_reason not in _HINT_HELPS:
         return prediction
-    others = tuple(c for c in prediction.candidates if c.administration != named)
-    candidates = (Candidate(administration=named, confidence=_NAMED_CONFIDENCE), *others)[:3]
-    return replace(prediction, administration=named, candidates=candidates, triage_reason=None)
+    others = tuple(c for c in prediction.candidates if c.administration != hint)
+    candidates = (Candidate(administration=hint, confidence=_HINT_CONFIDENCE), *others)[:3]
+    agrees = len(others) < len(prediction.candidates)
+    disputed = prediction.triage_reason is None and not agrees
+    reason = "hint_disagrees" if disputed else None
+    return replace(prediction, administration=hint, candidates=candidates, triage_reason=reason)
 
 
-def _classified(
-    submitted: Event[ComplaintSubmitted], content: PersonalContent, prediction: Prediction, version: str
-) -> Classified:
-    data, reason = submitted.data, prediction.triage_reason
+def _classified(request: _Request, content: PersonalContent, prediction: Prediction, version: str) -> Classified:
+    data, reason = request.event.data, prediction.triage_reason
     classified = ComplaintClassified(
         complaint_id=data.complaint_id,
         decision=Decision.ROUTE if reason is None else Decision.TRIAGE,
@@ -156,11 +200,13 @@ def _classified(
         kind=data.kind,
         language=data.language or prediction.language,
         model_version=version,
+        round=request.round,
     )
     item = None
     if reason is not None:
         item = TriageItem(
             complaint_id=data.complaint_id,
+            round=request.round,
             reference=data.reference,
             received_at=data.received_at,
             subject=content.subject,
@@ -173,7 +219,7 @@ def _classified(
             reason=reason,
             model_version=version,
         )
-    return Classified(submitted.derive("classify", _SOURCE, submitted.time, classified), item)
+    return Classified(request.event.derive("classify", SOURCE, request.event.time, classified), item)
 
 
 def language_of(text: str) -> Language:

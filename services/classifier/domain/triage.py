@@ -27,7 +27,7 @@ CLAIM = timedelta(minutes=10)
 HOLD = timedelta(seconds=30)
 """A decision goes out after this, and can be undone until then."""
 
-_SOURCE = "/chikaya/classifier"
+SOURCE = "/chikaya/classifier"
 
 
 def _routable(code: str) -> str:
@@ -60,6 +60,7 @@ class TriageItem:
     """A complaint that waits for a person, with the model's suggestion and its reasons."""
 
     complaint_id: UUID
+    round: int
     reference: str
     received_at: datetime
     subject: str
@@ -74,7 +75,7 @@ class TriageItem:
 
 
 def decided(item: TriageItem, decision: OfficerDecision, now: datetime) -> Event[ComplaintClassified]:
-    """The classification that follows from an officer's decision. A complaint has one, so its id is stable."""
+    """The classification that follows from an officer's decision; there is one a round, so its id is stable."""
     data = ComplaintClassified(
         complaint_id=item.complaint_id,
         decision=decision.decision,
@@ -84,8 +85,9 @@ def decided(item: TriageItem, decision: OfficerDecision, now: datetime) -> Event
         kind=item.kind,
         language=item.language,
         model_version=item.model_version,
+        round=item.round,
         decided_by=DecidedBy.OFFICER,
         message=decision.message,
     )
-    event_id = derived_id(item.complaint_id, "officer-decision")
-    return Event(event_id, _SOURCE, item.complaint_id, now, causation_id=event_id, data=data)
+    event_id = derived_id(item.complaint_id, f"officer-decision-{item.round}")
+    return Event(event_id, SOURCE, item.complaint_id, now, causation_id=event_id, data=data)

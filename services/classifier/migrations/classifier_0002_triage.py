@@ -8,10 +8,14 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = (
-    "ALTER TABLE classifications ADD COLUMN decided_by text NOT NULL DEFAULT 'model'",
+    """
+    ALTER TABLE classifications
+        ADD COLUMN decided_by text NOT NULL DEFAULT 'model', ADD COLUMN round int NOT NULL DEFAULT 0
+    """,
     """
     CREATE TABLE triage_items (
         complaint_id uuid PRIMARY KEY,
+        round int NOT NULL,
         reference text NOT NULL,
         received_at timestamptz NOT NULL,
         subject text NOT NULL,
@@ -37,7 +41,8 @@ STATEMENTS = (
     "CREATE INDEX triage_items_due ON triage_items (publish_at) WHERE decision IS NOT NULL AND published_at IS NULL",
     """
     CREATE TABLE corrections (
-        complaint_id uuid PRIMARY KEY,
+        complaint_id uuid NOT NULL,
+        round int NOT NULL,
         text text NOT NULL,
         language text,
         administration text,
@@ -47,7 +52,17 @@ STATEMENTS = (
         suggested text,
         model_version text NOT NULL,
         decided_by text NOT NULL,
-        decided_at timestamptz NOT NULL
+        decided_at timestamptz NOT NULL,
+        PRIMARY KEY (complaint_id, round)
+    )
+    """,
+    """
+    CREATE TABLE refusals (
+        complaint_id uuid NOT NULL,
+        round int NOT NULL,
+        administration text NOT NULL,
+        reason text NOT NULL,
+        PRIMARY KEY (complaint_id, round)
     )
     """,
 )

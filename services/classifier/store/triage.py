@@ -13,18 +13,22 @@ from shared.contracts.events import Candidate, ComplaintClassified, Kind, Langua
 from shared.database.pool import Connection, Database
 
 _ITEM = (
-    "complaint_id, reference, received_at, subject, text, kind, nature, language, candidates, evidence, reason, "
+    "complaint_id, round, reference, received_at, subject, text, kind, nature, language, candidates, evidence, reason, "
     "model_version"
 )
 _PUT = f"""
 INSERT INTO triage_items ({_ITEM})
-SELECT complaint_id, reference, received_at, subject, text, kind, nature, language, candidates::jsonb,
+SELECT complaint_id, round, reference, received_at, subject, text, kind, nature, language, candidates::jsonb,
        ARRAY(SELECT jsonb_array_elements_text(evidence::jsonb)), reason, model_version
 FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::text[], $11::text[], $12::text[])
+            $9::text[], $10::text[], $11::text[], $12::text[], $13::int[])
      AS row (complaint_id, reference, received_at, subject, text, kind, nature, language, candidates, evidence, reason,
-             model_version)
-ON CONFLICT (complaint_id) DO NOTHING
+             model_version, round)
+ON CONFLICT (complaint_id) DO UPDATE
+SET round = excluded.round, candidates = excluded.candidates, evidence = excluded.evidence, reason = excluded.reason,
+    model_version = excluded.model_version, claimed_by = NULL, claimed_until = NULL, decision = NULL,
+    publish_at = NULL, published_at = NULL
+WHERE triage_items.round < excluded.round
 """
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 _HELD = f"""
@@ -63,13 +67,14 @@ ORDER BY publish_at LIMIT 200 FOR UPDATE SKIP LOCKED
 _PUBLISHED = "UPDATE triage_items SET published_at = $2 WHERE complaint_id = ANY($1::uuid[])"
 _CORRECT = """
 INSERT INTO corrections (complaint_id, text, language, administration, nature, kind, decision, suggested, model_version,
-                         decided_by, decided_at)
+                         decided_by, decided_at, round)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                     $9::text[], $10::text[], $11::timestamptz[])
-ON CONFLICT (complaint_id) DO NOTHING
+                     $9::text[], $10::text[], $11::timestamptz[], $12::int[])
+ON CONFLICT (complaint_id, round) DO NOTHING
 """
 _RESTORE = """
-UPDATE triage_items SET published_at = now() WHERE complaint_id = ANY($1::uuid[])
+UPDATE triage_items SET published_at = now() FROM unnest($1::uuid[], $2::int[]) AS decided (complaint_id, round)
+WHERE triage_items.complaint_id = decided.complaint_id AND triage_items.round = decided.round
 """
 _WAITING = """
 SELECT count(*) AS waiting, count(*) FILTER (WHERE claimed_until > $1) AS held, min(received_at) AS oldest
@@ -78,7 +83,8 @@ FROM triage_items WHERE published_at IS NULL AND decision IS NULL
 
 
 async def put(connection: Connection, items: Sequence[TriageItem]) -> None:
-    """Adds complaints to the queue; one that is or was there stays as it is."""
+    """Adds complaints to the queue; one that is or was there in this round or a later one stays as it is."""
+    items = list({item.complaint_id: item for item in sorted(items, key=lambda item: item.round)}.values())
     await connection.execute(
         _PUT,
         [item.complaint_id for item in items],
@@ -93,6 +99,7 @@ async def put(connection: Connection, items: Sequence[TriageItem]) -> None:
         [_json(item.evidence) for item in items],
         [item.reason for item in items],
         [item.model_version for item in items],
+        [item.round for item in items],
     )
 
 
@@ -116,13 +123,14 @@ async def publish_due(connection: Connection, now: datetime) -> list[tuple[Triag
         [item.model_version for item, _, _ in due],
         [officer for _, _, officer in due],
         [now for _ in due],
+        [item.round for item, _, _ in due],
     )
     return [(item, decision) for item, decision, _ in due]
 
 
 async def restore(connection: Connection, decisions: Sequence[Event[ComplaintClassified]]) -> None:
     """Marks complaints as decided, after the database went back in time."""
-    await connection.execute(_RESTORE, [event.subject for event in decisions])
+    await connection.execute(_RESTORE, [e.subject for e in decisions], [e.data.round for e in decisions])
 
 
 class TriageQueue:
@@ -173,6 +181,7 @@ def _json(value: object) -> str:
 def _item(row: asyncpg.Record) -> TriageItem:
     return TriageItem(
         complaint_id=row["complaint_id"],
+        round=row["round"],
         reference=row["reference"],
         received_at=row["received_at"],
         subject=row["subject"],

@@ -117,6 +117,7 @@ ARABIC = Texts(
     changes={
         Change.OPENED: "فُتح الملف",
         Change.SENT_TO_TRIAGE: "عُرضت الشكاية على أحد موظفينا لتحديد الإدارة المعنية",
+        Change.RETURNED: "أعادت الإدارة الشكاية لأنها لا تدخل في اختصاصها",
         Change.FOUND_INADMISSIBLE: "تعذر قبول الشكاية",
         Change.PARKED: "وُضعت الشكاية في انتظار الإحالة",
         Change.FORWARDED: "أُحيلت الشكاية على الإدارة",

@@ -121,6 +121,7 @@ FRENCH = Texts(
     changes={
         Change.OPENED: "Dossier ouvert",
         Change.SENT_TO_TRIAGE: "Réclamation confiée à un agent pour orientation",
+        Change.RETURNED: "Réclamation renvoyée : elle ne relève pas de cette administration",
         Change.FOUND_INADMISSIBLE: "Réclamation déclarée non recevable",
         Change.PARKED: "Réclamation mise en attente de transmission",
         Change.FORWARDED: "Réclamation transmise à l’administration",
