@@ -1,7 +1,6 @@
 """Complaints in, new or come back, classifications out; what the model leaves to a person goes to the triage desk."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 from services.classifier.domain.classification import Classified, Model, classify
@@ -14,6 +13,7 @@ from shared.database.pool import Connection
 from shared.messaging.codec import Outgoing, encode
 from shared.messaging.outbox import Outbox
 from shared.runtime.clock import Clock
+from shared.runtime.periodic import repeat
 
 _LOOK_EVERY_SECONDS = 1.0
 
@@ -54,10 +54,11 @@ class PublishDecisions:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Looks every second until `stopping` is set."""
-        while not stopping.is_set():
-            await self.publish_due()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _LOOK_EVERY_SECONDS)
+
+        async def look() -> bool:
+            return await self.publish_due() == triage.MOST_DUE
+
+        await repeat(look, _LOOK_EVERY_SECONDS, stopping)
 
     async def publish_due(self) -> int:
         """Publishes what is due now; how many."""
@@ -72,7 +73,8 @@ class PublishDecisions:
         return await self._outbox.commit(work)
 
 
-async def restore(connection: Connection, events: Sequence[AnyEvent]) -> None:
+async def restore(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
     """Rebuilds classifications from their own events."""
     await classifications.put(connection, [event.data for event in events])
     await triage.restore(connection, [event for event in events if event.data.decided_by is DecidedBy.OFFICER])
+    return ()

@@ -29,7 +29,6 @@ def main() -> None:
             platform.outbox,
             ClassifyComplaints(model),
             (*SUBMITTED.events, *TRIAGE_REQUESTS.events),
-            handles_repeats=True,
         )
         queue = TriageQueue(platform.database)
         return Parts(

@@ -1,23 +1,26 @@
 """Inputs of the dispatcher: submissions and classifications from inside, replies of administrations from outside."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.dispatcher import store
-from services.dispatcher.domain import (
+from services.dispatcher.domain.case import (
     SOURCE,
-    Policy,
     Refused,
     apply_reply,
     assign,
+    fire,
     forwarded,
     may_assign,
     open_case,
     triage_request,
 )
+from services.dispatcher.domain.clocks import Policy
 from services.dispatcher.store import StoredCase
-from shared.contracts.envelope import AnyEvent, Event
+from shared.contracts.envelope import AnyEvent, Event, derived_id
 from shared.contracts.events import (
     AdministrationReplied,
     CaseChanged,
@@ -35,7 +38,12 @@ from shared.contracts.topics import (
 )
 from shared.database.pool import Connection
 from shared.messaging.codec import Outgoing, Record, encode
+from shared.messaging.outbox import Outbox
 from shared.runtime.clock import Clock
+from shared.runtime.periodic import repeat
+
+_TIMERS_AT_ONCE = 200
+_LOOK_EVERY_SECONDS = 1.0
 
 
 class SubmissionNotReadYet(Exception):
@@ -53,7 +61,7 @@ class AdvanceCases:
         submitted = [event for event in events if isinstance(event.data, ComplaintSubmitted)]
         classified = [event for event in events if isinstance(event.data, ComplaintClassified)]
         cases = await store.lock(connection, [event.subject for event in events])
-        outgoing = [encode(LIFECYCLE, event) for event in self._open(submitted, cases)]
+        outgoing = self._open(submitted, cases)
         if submitted:
             classified += await store.take_pending(connection, [event.subject for event in submitted])
         ready = [event for event in classified if event.subject in cases and cases[event.subject].submitted is not None]
@@ -61,27 +69,32 @@ class AdvanceCases:
         if early:
             await store.put_pending(connection, early)
         if ready:
-            outgoing += self._assign(ready, cases, await store.onboarded(connection))
-        await store.save(connection, cases)
+            outgoing += self._assign(ready, cases, await store.holders(connection))
+        await store.save(connection, cases, self._policy)
         return outgoing
 
-    def _open(
-        self, submitted: Sequence[Event[ComplaintSubmitted]], cases: dict[UUID, StoredCase]
-    ) -> list[Event[CaseChanged]]:
-        opened = []
+    def _open(self, submitted: Sequence[Event[ComplaintSubmitted]], cases: dict[UUID, StoredCase]) -> list[Outgoing]:
+        outgoing: list[Outgoing] = []
         for event in submitted:
-            if event.subject in cases:
-                cases[event.subject].submitted = event.data
+            case = cases.get(event.subject)
+            if case is not None:
+                if case.submitted is None:
+                    case.submitted = event.data
+                    outgoing += say_again(case, self._clock.now())
                 continue
             state = open_case(event.data, self._policy)
             cases[event.subject] = StoredCase(state, event.data)
-            opened.append(event.derive("open", SOURCE, self._clock.now(), state))
-        return opened
+            outgoing.append(encode(LIFECYCLE, event.derive("open", SOURCE, self._clock.now(), state)))
+        return outgoing
 
     def _assign(
-        self, classified: Sequence[Event[ComplaintClassified]], cases: dict[UUID, StoredCase], onboarded: set[str]
+        self,
+        classified: Sequence[Event[ComplaintClassified]],
+        cases: dict[UUID, StoredCase],
+        holders: Mapping[str, str],
     ) -> list[Outgoing]:
         outgoing = []
+        onboarded = {code for code, holder in holders.items() if code == holder}
         for event in sorted(classified, key=lambda event: event.time):
             case = cases[event.subject]
             if case.submitted is None or not may_assign(case.state, event.data):
@@ -89,18 +102,86 @@ class AdvanceCases:
             now = self._clock.now()
             case.state = assign(case.state, event, case.submitted.place, onboarded, now)
             outgoing.append(encode(LIFECYCLE, event.derive("assign", SOURCE, now, case.state)))
-            for assignment in case.state.assignments:
-                if assignment.status is AssignmentStatus.FORWARDED:
-                    data = forwarded(case.state, assignment, case.submitted)
-                    inbox = administration_inbox(assignment.administration)
-                    outgoing.append(encode(inbox, event.derive("forward", SOURCE, now, data)))
+            outgoing += _forward(case, now)
         return outgoing
+
+
+def _forward(case: StoredCase, now: datetime) -> list[Outgoing]:
+    """The inbox records of a case's assignments; their ids are made from the assignments'."""
+    assert case.submitted is not None
+    outgoing = []
+    for assignment in case.state.assignments:
+        if assignment.status is AssignmentStatus.FORWARDED:
+            data = forwarded(case.state, assignment, case.submitted)
+            cause = assignment.assignment_id
+            event = Event(derived_id(cause, "forward"), SOURCE, case.state.complaint_id, now, cause, data)
+            outgoing.append(encode(administration_inbox(assignment.administration), event))
+    return outgoing
+
+
+def _request_triage(case: StoredCase, now: datetime) -> Outgoing:
+    """Asks for a new classification of a case that came back; the id is made from complaint and round."""
+    assert case.submitted is not None
+    complaint_id, cause = case.state.complaint_id, derived_id(case.state.complaint_id, f"return-{case.state.hops}")
+    data = triage_request(case.state, case.submitted)
+    event = Event(derived_id(cause, "request-triage"), SOURCE, complaint_id, now, cause, data)
+    return encode(TRIAGE_REQUESTS, event)
+
+
+def say_again(case: StoredCase, now: datetime) -> list[Outgoing]:
+    """What belongs to the state of a restored case and may have been lost with the database; readers drop repeats."""
+    if case.state.in_triage and case.state.hops > 0:
+        return [_request_triage(case, now)]
+    return _forward(case, now)
+
+
+class FireTimers:
+    """Fires the timers of cases when they are due. Run as a task."""
+
+    def __init__(self, outbox: Outbox, policy: Policy, clock: Clock) -> None:
+        self._outbox = outbox
+        self._policy = policy
+        self._clock = clock
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Looks every second until `stopping` is set."""
+
+        async def look() -> bool:
+            return await self.fire_due() == _TIMERS_AT_ONCE
+
+        await repeat(look, _LOOK_EVERY_SECONDS, stopping)
+
+    async def fire_due(self) -> int:
+        """Fires the next timer of the cases that are longest due; how many cases."""
+
+        async def work(connection: Connection) -> tuple[int, list[Outgoing]]:
+            now = self._clock.now()
+            cases = await store.lock_due(connection, now, _TIMERS_AT_ONCE)
+            holders = await store.holders(connection) if cases else {}
+            outgoing: list[Outgoing] = []
+            for case in cases.values():
+                outgoing += self._fire(case, holders, now)
+            await store.save(connection, cases, self._policy)
+            return len(cases), outgoing
+
+        return await self._outbox.commit(work)
+
+    def _fire(self, case: StoredCase, holders: Mapping[str, str], now: datetime) -> list[Outgoing]:
+        timer = self._policy.timers(case.state)[0]
+        if case.submitted is None:
+            return []
+        case.state = fire(case.state, timer, holders, self._policy.suggestion_floor, now)
+        cause = derived_id(case.state.complaint_id, f"timer-{timer.name}")
+        event = Event(cause, SOURCE, case.state.complaint_id, now, causation_id=cause, data=case.state)
+        forwards = case.state.change is Change.FORWARDED
+        return [encode(LIFECYCLE, event), *(_forward(case, now) if forwards else [])]
 
 
 class ApplyReplies:
     """Handles what administrations say; whatever is wrong with it goes back to them and stops nobody."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, policy: Policy, clock: Clock) -> None:
+        self._policy = policy
         self._clock = clock
 
     async def __call__(self, connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
@@ -120,7 +201,7 @@ class ApplyReplies:
             else:
                 result = apply_reply(cases[complaint_id].state, event.data, self._clock.now())
             outgoing += self._outcome(event, code, result, cases)
-        await store.save(connection, cases)
+        await store.save(connection, cases, self._policy)
         return outgoing
 
     def _outcome(
@@ -147,8 +228,7 @@ class ApplyReplies:
         if result.change is Change.RETURNED:
             if case.submitted is None:
                 raise SubmissionNotReadYet(f"the submission of {result.complaint_id} is still to be read again")
-            request = triage_request(result, case.submitted, event.data)
-            outgoing.append(encode(TRIAGE_REQUESTS, about.derive("request-triage", SOURCE, now, request)))
+            outgoing.append(_request_triage(case, now))
         return outgoing
 
 
@@ -161,7 +241,7 @@ class RefuseUnreadable:
     def __call__(self, record: Record, reason: str) -> Outgoing:
         code = administration_of(record.topic)
         event_id = uuid5(NAMESPACE_URL, record.origin)
-        external_id = dict(record.headers).get("ce_id", b"").decode(errors="replace")[:255] or None
+        external_id = dict(record.headers).get("ce_id", b"").decode(errors="replace").replace("\x00", "")[:255] or None
         data = ReplyRejected(
             administration=code, origin=record.origin, reply_id=external_id, reason="unreadable", detail=reason[:1000]
         )
@@ -169,12 +249,21 @@ class RefuseUnreadable:
         return encode(administration_rejected(code), event)
 
 
-async def restore(connection: Connection, events: Sequence[AnyEvent]) -> None:
+class RestoreCases:
     """Rebuilds cases from the lifecycle; each complaint keeps its highest version."""
-    newest: dict[UUID, StoredCase] = {}
-    for event in events:
-        if isinstance(event.data, CaseChanged):
-            before = newest.get(event.subject)
-            if before is None or before.state.version < event.data.version:
-                newest[event.subject] = StoredCase(event.data, None)
-    await store.save(connection, newest)
+
+    def __init__(self, policy: Policy, clock: Clock) -> None:
+        self._policy = policy
+        self._clock = clock
+
+    async def __call__(self, connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
+        newest: dict[UUID, StoredCase] = {}
+        for event in events:
+            if isinstance(event.data, CaseChanged):
+                before = newest.get(event.subject)
+                if before is None or before.state.version < event.data.version:
+                    newest[event.subject] = StoredCase(event.data, None)
+        await store.save(connection, newest, self._policy)
+        restored = (await store.lock(connection, newest)).values()
+        known = (case for case in restored if case.submitted is not None)
+        return [record for case in known for record in say_again(case, self._clock.now())]

@@ -3,8 +3,8 @@
 import asyncio
 
 from services.dispatcher import store
-from services.dispatcher.domain import Policy
-from services.dispatcher.handlers import AdvanceCases, ApplyReplies, RefuseUnreadable, restore
+from services.dispatcher.domain.clocks import Policy
+from services.dispatcher.handlers import AdvanceCases, ApplyReplies, FireTimers, RefuseUnreadable, RestoreCases
 from services.dispatcher.settings import DispatcherSettings
 from shared.contracts.administrations import registry
 from shared.contracts.events import AdministrationReplied
@@ -19,25 +19,29 @@ def main() -> None:
     """Runs the dispatcher until it is told to stop."""
     settings = DispatcherSettings()
 
+    policy = Policy.load(settings.policy) if settings.policy else Policy.load()
+
     def build(platform: Platform) -> Parts:
         cases = Inbox(
             "dispatcher",
             "dispatcher",
             platform.outbox,
-            AdvanceCases(Policy(), platform.clock),
+            AdvanceCases(policy, platform.clock),
             (*SUBMITTED.events, *CLASSIFIED.events),
-            handles_repeats=True,
         )
         replies = Inbox(
             "dispatcher",
             "dispatcher-administrations",
             platform.outbox,
-            ApplyReplies(platform.clock),
+            ApplyReplies(policy, platform.clock),
             (AdministrationReplied,),
+            proof=("apply", "reject"),
             refuse=RefuseUnreadable(platform.clock),
         )
         consumer = Consumer(cases, settings, topics=[SUBMITTED.name, CLASSIFIED.name])
         administrations = Consumer(replies, settings, pattern=OUTBOX_PATTERN)
+
+        timers = FireTimers(platform.outbox, policy, platform.clock)
 
         async def seed_then_consume(stopping: asyncio.Event) -> None:
             async def seed(connection: Connection) -> None:
@@ -46,7 +50,11 @@ def main() -> None:
             await platform.database.run(seed)
             await consumer.run(stopping)
 
-        return Parts(consumers=[administrations], tasks=[seed_then_consume], restore=restore)
+        return Parts(
+            consumers=[administrations],
+            tasks=[seed_then_consume, timers.run],
+            restore=RestoreCases(policy, platform.clock),
+        )
 
     run_service("dispatcher", settings, build)
 

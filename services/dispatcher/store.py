@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+import asyncpg
+
+from services.dispatcher.domain.clocks import Policy
 from shared.contracts.administrations import Administration, Onboarding
 from shared.contracts.envelope import Event
 from shared.contracts.events import CaseChanged, ComplaintClassified, ComplaintSubmitted
@@ -13,14 +17,18 @@ _SEED = """
 INSERT INTO administrations (code, parent, onboarded)
 SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[]) ON CONFLICT (code) DO NOTHING
 """
-_ONBOARDED = "SELECT code FROM administrations WHERE onboarded"
+_ONBOARDED = "SELECT code, CASE WHEN onboarded THEN code ELSE parent END AS holder FROM administrations"
 _LOCK = "SELECT state, submitted FROM cases WHERE complaint_id = ANY($1::uuid[]) ORDER BY complaint_id FOR UPDATE"
 _SAVE = """
-INSERT INTO cases (complaint_id, version, state, submitted)
-SELECT * FROM unnest($1::uuid[], $2::int[], $3::jsonb[], $4::jsonb[])
+INSERT INTO cases (complaint_id, version, state, submitted, next_due)
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::jsonb[], $4::jsonb[], $5::timestamptz[])
 ON CONFLICT (complaint_id) DO UPDATE
-SET version = excluded.version, state = excluded.state, submitted = coalesce(excluded.submitted, cases.submitted)
-WHERE cases.version < excluded.version
+SET version = excluded.version, state = excluded.state, submitted = coalesce(excluded.submitted, cases.submitted),
+    next_due = excluded.next_due
+WHERE cases.version < excluded.version OR cases.version = excluded.version AND cases.submitted IS NULL
+"""
+_DUE = """
+SELECT state, submitted FROM cases WHERE next_due <= $1 ORDER BY next_due LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 _SAVE_ASSIGNMENTS = """
 INSERT INTO assignments (assignment_id, complaint_id, administration)
@@ -62,14 +70,22 @@ async def seed_administrations(connection: Connection, administrations: Iterable
     await connection.execute(_SEED, [body.code for body in bodies], [body.parent for body in bodies], ready)
 
 
-async def onboarded(connection: Connection) -> set[str]:
-    """The codes of the administrations that have their queue."""
-    return {row["code"] for row in await connection.fetch(_ONBOARDED)}
+async def holders(connection: Connection) -> dict[str, str]:
+    """Each administration that has its queue maps to itself, each other to its parent."""
+    return {row["code"]: row["holder"] for row in await connection.fetch(_ONBOARDED)}
 
 
 async def lock(connection: Connection, complaint_ids: Iterable[UUID]) -> dict[UUID, StoredCase]:
     """Locks cases in order of their ids."""
-    rows = await connection.fetch(_LOCK, sorted(set(complaint_ids)))
+    return _cases(await connection.fetch(_LOCK, sorted(set(complaint_ids))))
+
+
+async def lock_due(connection: Connection, now: datetime, limit: int) -> dict[UUID, StoredCase]:
+    """Locks the cases whose next timer is due, the longest due first, passing over those that are busy."""
+    return _cases(await connection.fetch(_DUE, now, limit))
+
+
+def _cases(rows: Sequence[asyncpg.Record]) -> dict[UUID, StoredCase]:
     cases = (
         StoredCase(
             CaseChanged.model_validate(row["state"]),
@@ -80,8 +96,8 @@ async def lock(connection: Connection, complaint_ids: Iterable[UUID]) -> dict[UU
     return {case.state.complaint_id: case for case in cases}
 
 
-async def save(connection: Connection, cases: Mapping[UUID, StoredCase]) -> None:
-    """Stores cases whose version is higher than the stored one."""
+async def save(connection: Connection, cases: Mapping[UUID, StoredCase], policy: Policy) -> None:
+    """Stores cases whose version is higher than the stored one, with the moment of their next timer."""
     states = [case.state for case in cases.values()]
     await connection.execute(
         _SAVE,
@@ -89,6 +105,7 @@ async def save(connection: Connection, cases: Mapping[UUID, StoredCase]) -> None
         [state.version for state in states],
         [state.model_dump(mode="json") for state in states],
         [None if c.submitted is None else c.submitted.model_dump(mode="json") for c in cases.values()],
+        [next((timer.due_at for timer in policy.timers(state)), None) for state in states],
     )
     assignments = [(a.assignment_id, s.complaint_id, a.administration) for s in states for a in s.assignments]
     if assignments:

@@ -14,7 +14,7 @@ from services.intake.domain import Filing, Submission, idempotency_key, submissi
 from services.intake.handlers import Outcome
 from services.intake.store import Stored
 from shared.contracts.reference import AccessCodes
-from shared.database.group_commit import GroupCommit
+from shared.database.group_commit import GroupCommit, Overloaded
 from shared.database.pool import is_transient
 from shared.runtime.clock import Clock
 from shared.runtime.problems import Problem, field_errors
@@ -51,7 +51,7 @@ def make_router(commits: GroupCommit[Submission, Outcome], clock: Clock, codes: 
             try:
                 outcome = await commits.submit(item)
             except Exception as error:
-                if not is_transient(error):
+                if not is_transient(error) and not isinstance(error, Overloaded):
                     raise
                 raise Problem(503, "unavailable", headers={"retry-after": "5"}) from error
             if outcome.stored is not None:

@@ -79,6 +79,19 @@ class FiledComplainant(_Filed):
     email: Annotated[str, _Text, AfterValidator(_email)] | None = None
 
 
+_Code = Annotated[str, _Text, Field(min_length=1, max_length=64, pattern=r"^[\w.-]+$")]
+
+
+class FiledPlace(_Filed):
+    """Where it happened, as filed: official territory codes and/or WGS 84 coordinates in degrees."""
+
+    region: _Code | None = None
+    province: _Code | None = None
+    commune: _Code | None = None
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+
 class Filing(_Filed):
     """The body of `POST /v1/complaints`. No `complainant` means anonymous."""
 
@@ -87,7 +100,7 @@ class Filing(_Filed):
     text: Annotated[str, _Text, Field(min_length=1, max_length=MAXIMUM_TEXT)]
     language: Language | None = None
     channel: Channel
-    place: Place | None = None
+    place: FiledPlace | None = None
     administration: Annotated[str, AfterValidator(_known_administration)] | None = None
     against_administration: bool = False
     complainant: FiledComplainant | None = None
@@ -134,7 +147,7 @@ def submission(
         kind=filing.kind,
         channel=filing.channel,
         language=filing.language,
-        place=filing.place,
+        place=None if filing.place is None else Place(**filing.place.model_dump()),
         named_administration=filing.administration,
         against_named_administration=filing.against_administration,
         preferred_contact=filing.preferred_contact,
@@ -148,6 +161,13 @@ def submission(
             )
         ),
     )
-    digest = sha256(filing.model_dump_json().encode()).digest()
     event = Event(id=complaint_id, source=_SOURCE, subject=complaint_id, time=now, causation_id=key, data=data)
-    return Submission(key, digest, event)
+    return Submission(key, digest_of(data), event)
+
+
+def digest_of(data: ComplaintSubmitted) -> bytes:
+    """SHA-256 of what was filed, without what intake added; the same from a filing and from its event."""
+    return sha256(data.model_dump_json(exclude=_ADDED).encode()).digest()
+
+
+_ADDED = {"complaint_id", "reference", "received_at", "access_code_key", "access_code_issue"}

@@ -42,9 +42,10 @@ class AcceptSubmissions:
 def _outcome(submission: Submission, stored: Stored | None) -> Outcome:
     if stored is None:
         return Outcome(None)
-    return Outcome(stored, same_content=stored.digest in (None, submission.digest))
+    return Outcome(stored, same_content=stored.digest == submission.digest)
 
 
-async def restore(connection: Connection, events: Sequence[AnyEvent]) -> None:
+async def restore(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
     """Rebuilds submissions from their own events."""
     await store.restore(connection, events)
+    return ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.intake.domain import Submission
+from services.intake.domain import Submission, digest_of
 from shared.contracts.envelope import Event
 from shared.contracts.events import ComplaintSubmitted
 from shared.database.pool import Connection
@@ -24,10 +24,10 @@ FROM submissions WHERE key = ANY($1::uuid[])
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A stored submission. `digest` is None when the row was restored from Kafka, which does not carry it."""
+    """A stored submission."""
 
     key: UUID
-    digest: bytes | None
+    digest: bytes
     complaint_id: UUID
     reference: str
     received_at: datetime
@@ -46,7 +46,9 @@ async def insert(connection: Connection, submissions: Sequence[Submission]) -> s
 
 async def restore(connection: Connection, events: Sequence[Event[ComplaintSubmitted]]) -> None:
     """Stores what the events say, for a database that went back in time."""
-    await _insert(connection, [e.causation_id for e in events], [None for _ in events], [e.data for e in events])
+    await _insert(
+        connection, [e.causation_id for e in events], [digest_of(e.data) for e in events], [e.data for e in events]
+    )
 
 
 async def by_key(connection: Connection, keys: Sequence[UUID]) -> dict[UUID, Stored]:
@@ -55,7 +57,7 @@ async def by_key(connection: Connection, keys: Sequence[UUID]) -> dict[UUID, Sto
 
 
 async def _insert(
-    connection: Connection, keys: Sequence[UUID], digests: Sequence[bytes | None], data: Sequence[ComplaintSubmitted]
+    connection: Connection, keys: Sequence[UUID], digests: Sequence[bytes], data: Sequence[ComplaintSubmitted]
 ) -> list[dict[str, UUID]]:
     rows = await connection.fetch(
         _INSERT,

@@ -57,7 +57,7 @@ class NotifyCitizens:
         return Event(event_id, SOURCE, message.complaint_id, now, causation_id=message.event_id, data=data)
 
 
-async def restore(connection: Connection, events: Sequence[AnyEvent]) -> None:
+async def restore(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
     """Marks messages as told from their own events."""
     rows = [
         (e.data.message_id, e.subject, e.data.template, e.data.at, e.data.state.value)
@@ -66,3 +66,4 @@ async def restore(connection: Connection, events: Sequence[AnyEvent]) -> None:
     ]
     if rows:
         await store.restore(connection, list({row[0]: row for row in rows}.values()))
+    return ()

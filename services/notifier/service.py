@@ -15,7 +15,7 @@ def main() -> None:
     def build(platform: Platform) -> Parts:
         handler = NotifyCitizens(platform.clock)
         events = (*SUBMITTED.events, *LIFECYCLE.events)
-        inbox = Inbox("notifier", "notifier", platform.outbox, handler, events, handles_repeats=True)
+        inbox = Inbox("notifier", "notifier", platform.outbox, handler, events)
         consumer = Consumer(inbox, settings, topics=[SUBMITTED.name, LIFECYCLE.name])
         return Parts(consumers=[consumer], restore=restore)
 

@@ -243,10 +243,16 @@ class CaseChanged(EventData):
     kind: Kind
     nature: Nature | None = None
     in_triage: bool = False
+    triage_since: datetime | None = None
     inadmissible_reason: str | None = None
+    candidates: tuple[Candidate, ...] = ()
+    timers_fired: tuple[str, ...] = ()
     hops: int = 0
     refused: tuple[str, ...] = ()
     """The administrations that said `not_ours`, in order."""
+    return_reason: str | None = None
+    suggested_administration: str | None = None
+    """What the last of them said, and whose it thinks it is."""
     assignments: tuple[AssignmentState, ...] = ()
     deadlines: Deadlines
 

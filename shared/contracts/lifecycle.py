@@ -51,6 +51,10 @@ class Change(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     WORK_STARTED = "work_started"
     ANSWERED = "answered"
+    TRIAGE_OVERDUE = "triage_overdue"
+    FORWARD_DEADLINE_MISSED = "forward_deadline_missed"
+    ANSWER_DEADLINE_APPROACHING = "answer_deadline_approaching"
+    ANSWER_DEADLINE_MISSED = "answer_deadline_missed"
 
 
 REPLIES: dict[tuple[AssignmentStatus, ReplyAction], tuple[AssignmentStatus, Change]] = {

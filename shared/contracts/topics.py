@@ -25,7 +25,7 @@ from shared.contracts.events import (
 MAXIMUM_RECORD = 1_048_576 - 4_096
 """Bytes of key, value and headers: Kafka's default limit of a batch, less room for its own framing."""
 
-_INTERNAL_PARTITIONS = 6
+INTERNAL_PARTITIONS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class Topic:
         return crc32(key) % self.partitions
 
 
-SUBMITTED = Topic("complaints.submitted", "intake", (ComplaintSubmitted,), _INTERNAL_PARTITIONS)
-CLASSIFIED = Topic("complaints.classified", "classifier", (ComplaintClassified,), _INTERNAL_PARTITIONS)
-LIFECYCLE = Topic("complaints.lifecycle", "dispatcher", (CaseChanged,), _INTERNAL_PARTITIONS)
-DELIVERIES = Topic("notifications.deliveries", "notifier", (NotificationRecorded,), _INTERNAL_PARTITIONS)
+SUBMITTED = Topic("complaints.submitted", "intake", (ComplaintSubmitted,), INTERNAL_PARTITIONS)
+CLASSIFIED = Topic("complaints.classified", "classifier", (ComplaintClassified,), INTERNAL_PARTITIONS)
+LIFECYCLE = Topic("complaints.lifecycle", "dispatcher", (CaseChanged,), INTERNAL_PARTITIONS)
+DELIVERIES = Topic("notifications.deliveries", "notifier", (NotificationRecorded,), INTERNAL_PARTITIONS)
 
-TRIAGE_REQUESTS = Topic("complaints.triage-requests", "dispatcher", (TriageRequested,), _INTERNAL_PARTITIONS)
+TRIAGE_REQUESTS = Topic("complaints.triage-requests", "dispatcher", (TriageRequested,), INTERNAL_PARTITIONS)
 
 INTERNAL: tuple[Topic, ...] = (SUBMITTED, CLASSIFIED, TRIAGE_REQUESTS, LIFECYCLE, DELIVERIES)
 

@@ -14,22 +14,35 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class Overloaded(Exception):
+    """More items wait than can be committed in reasonable time: try again later."""
+
+
 class GroupCommit(Generic[Item, Result]):
     """Hands items to `commit` in groups of at most `largest`, one group at a time.
 
     `commit` answers one result per item, in order, after its transaction is durable. A group that fails on
-    its data is committed again item by item, so that one bad item harms nobody; a transient failure is the
-    whole group's.
+    its data is committed again item by item, so that one bad item harms nobody; a transient failure is everybody's
+    who waits, so that nobody is committed long after they gave up. At most `waiting` items wait.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, largest: int = 256) -> None:
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        largest: int = 256,
+        waiting: int = 4_096,
+    ) -> None:
         self._commit = commit
         self._largest = largest
+        self._most_waiting = waiting
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._arrived = asyncio.Event()
 
     async def submit(self, item: Item) -> Result:
-        """The result of `item`, once committed. Raises what its commit raised."""
+        """The result of `item`, once committed. Raises what its commit raised, and Overloaded."""
+        if len(self._waiting) >= self._most_waiting:
+            raise Overloaded(f"{len(self._waiting)} items wait to be committed")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._arrived.set()
@@ -48,6 +61,9 @@ class GroupCommit(Generic[Item, Result]):
         try:
             results = await self._commit([item for item, _ in group])
         except Exception as error:
+            if is_transient(error):
+                group = [*group, *self._waiting]
+                self._waiting = []
             if len(group) == 1 or is_transient(error):
                 for _, future in group:
                     if not future.done():

@@ -46,14 +46,15 @@ class IncarnationNotTrusted(Exception):
     """The database server is another one than was verified: wait until it is verified against Kafka."""
 
 
-_TRANSIENT = (
+TRANSIENT = (
     IncarnationNotTrusted,
     asyncpg.PostgresConnectionError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.CannotConnectNowError,
     asyncpg.OperatorInterventionError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.PostgresIOError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.ObjectNotInPrerequisiteStateError,  # a server still in recovery has no write position
     asyncpg.InterfaceError,
@@ -61,11 +62,12 @@ _TRANSIENT = (
     OSError,
     asyncio.TimeoutError,
 )
+"""What may be gone when the same is done again: locks, connections, resources."""
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether doing the same again may succeed: deadlock, serialisation failure, lost or refused connection."""
-    return isinstance(error, _TRANSIENT)
+    return isinstance(error, TRANSIENT)
 
 
 async def incarnation_of(connection: Connection) -> Incarnation:

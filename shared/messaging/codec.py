@@ -19,6 +19,7 @@ from shared.contracts.topics import Topic
 CONTENT_TYPE = "application/json; charset=utf-8"
 _STRUCTURED = "application/cloudevents"
 SCHEMAS = "https://chikaya.ma/schemas/"
+_NUL = b"\\u0000"
 _EXTERNAL = UUID("5e1d4c1a-5f0d-5f3b-9d63-6f1c6f6f0a11")
 """Namespace of the ids of events from outside, made from topic, `ce_id` and payload."""
 
@@ -50,7 +51,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record on its way to the outbox. `event_id` and `causation_id` are None for copies of dead letters."""
+    """A record on its way to the outbox. `event_id` is None for copies of dead letters."""
 
     topic: str
     partition: int
@@ -58,7 +59,6 @@ class Outgoing:
     headers: tuple[tuple[str, bytes], ...]
     value: bytes
     event_id: UUID | None = None
-    causation_id: UUID | None = None
 
 
 def encode(topic: Topic, event: AnyEvent) -> Outgoing:
@@ -79,9 +79,7 @@ def encode(topic: Topic, event: AnyEvent) -> Outgoing:
     if event.traceparent is not None:
         attributes["traceparent"] = event.traceparent
     headers = tuple((name, text.encode()) for name, text in attributes.items())
-    outgoing = Outgoing(
-        topic.name, topic.partition_of(key), key, headers, value, event_id=event.id, causation_id=event.causation_id
-    )
+    outgoing = Outgoing(topic.name, topic.partition_of(key), key, headers, value, event.id)
     check_size(topic, outgoing)
     return outgoing
 
@@ -124,8 +122,18 @@ def decode(record: Record, accepted: Iterable[type[EventData]]) -> AnyEvent:
 def decode_external(record: Record, accepted: Iterable[type[EventData]]) -> AnyEvent:
     """The event in a record from outside, in binary or structured mode. Raises InvalidRecord.
 
-    Its id is made from topic, `ce_id` and payload, so that nobody outside can choose an id that is in use.
+    Its id is made from topic, `ce_id` and payload, so that nobody outside can choose an id that is in use. Whatever
+    goes wrong while reading it is the record's fault: it never harms the reader.
     """
+    try:
+        return _decode_external(record, accepted)
+    except InvalidRecord:
+        raise
+    except Exception as error:
+        raise InvalidRecord(f"it cannot be read: {type(error).__name__}") from error
+
+
+def _decode_external(record: Record, accepted: Iterable[type[EventData]]) -> AnyEvent:
     headers = {name.lower(): value for name, value in record.headers}
     if headers.get("content-type", b"").lower().startswith(_STRUCTURED.encode()):
         attributes, payload = _structured(record.value)
@@ -137,6 +145,8 @@ def decode_external(record: Record, accepted: Iterable[type[EventData]]) -> AnyE
         raise InvalidRecord("no ce_id header")
     if attributes.get("ce_specversion") != "1.0":
         raise InvalidRecord("ce_specversion is not 1.0")
+    if "\x00" in external_id or _NUL in (value or b""):
+        raise InvalidRecord("it contains a NUL character")
     data = _data(accepted, attributes.get("ce_type", ""), value)
     event_id = uuid5(_EXTERNAL, f"{record.topic}\n{external_id}\n{sha256(value or b'').hexdigest()}")
     return Event(
@@ -153,7 +163,7 @@ def decode_external(record: Record, accepted: Iterable[type[EventData]]) -> AnyE
 
 def _binary_attributes(record: Record) -> dict[str, str]:
     try:
-        attributes = {name: value.decode() for name, value in record.headers if value is not None}
+        attributes = {name: value.decode() for name, value in record.headers}
     except UnicodeDecodeError:
         raise InvalidRecord("a header is not UTF-8") from None
     if not attributes.get("ce_id"):

@@ -3,19 +3,23 @@
 Kafka's committed offset is only a hint for tools. On assignment and after any error the loop seeks to the stored
 `next_offset` and ignores whatever was fetched before; there is no automatic reset. Offsets that vanished (log start
 beyond the stored position) or a log that got shorter stop that partition with an error, never the service.
-Membership is static, so a restart moves nothing; `getmany` is never cancelled, since that would disarm aiokafka's
-poll interval check.
+Membership is static, so a restart moves nothing; a static member's id names the topics it reads, since the broker
+would give a member that comes back quickly its old topics. `getmany` is never cancelled, since that would disarm
+aiokafka's poll interval check.
 """
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Iterable
 from typing import Protocol
+from zlib import crc32
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
+    CorruptRecordException,
     IllegalStateError,
     KafkaError,
     NoOffsetForPartitionError,
@@ -25,6 +29,7 @@ from aiokafka.structs import ConsumerRecord
 
 from shared.database.pool import is_transient
 from shared.messaging import metrics
+from shared.messaging.cluster import read_cluster
 from shared.messaging.codec import Record
 from shared.messaging.inbox import Inbox, PositionWentBack, TooManyUnreadable
 
@@ -67,12 +72,18 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._expected: dict[TopicPartition, int] = {}
         """The next offset of each partition that was sought: only these partitions' records count."""
         self._stopped: dict[TopicPartition, str] = {}
+        self._hinted: dict[TopicPartition, int] = {}
         self._generation = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consumes until `stopping` is set. Raises errors that are neither Kafka's nor transient."""
         while not stopping.is_set():
-            consumer = self._make()
+            try:
+                consumer = self._make(await self._matching_topics())
+            except KafkaError as error:
+                log.warning("consumer_waits_for_kafka", consumer=self._inbox.consumer, error=repr(error))
+                await asyncio.sleep(0.5)
+                continue
             try:
                 await consumer.start()
                 await self._consume(consumer, stopping)
@@ -85,17 +96,25 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         self._generation += 1
         self._expected.clear()
+        self._hinted.clear()
         self._stopped.clear()
         metrics.STOPPED.labels(self._inbox.consumer).set(0)
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         log.info("partitions_assigned", consumer=self._inbox.consumer, count=len(list(assigned)))
 
-    def _make(self) -> AIOKafkaConsumer:
+    async def _matching_topics(self) -> list[str]:
+        if self._pattern is None:
+            return self._topics
+        cluster = await read_cluster(self._bootstrap_servers)
+        return sorted(name for name in cluster.topics if re.match(self._pattern, name))
+
+    def _make(self, topics: list[str]) -> AIOKafkaConsumer:
+        member = f"{self._inbox.consumer}-{self._instance_id}-{crc32(' '.join(topics).encode()):08x}"
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers,
             group_id=self._inbox.consumer,
-            group_instance_id=f"{self._inbox.consumer}-{self._instance_id}",
+            group_instance_id=member,
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
@@ -118,6 +137,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 if time.monotonic() >= next_retry:
                     next_retry = time.monotonic() + _RETRY_HELD_SECONDS
                     await self._inbox.retry_held()
+                if time.monotonic() >= next_hint:
+                    next_hint = time.monotonic() + _HINT_SECONDS
+                    await self._leave_hint(consumer)
             except NoOffsetForPartitionError:
                 continue  # Kafka has no hint for a new partition; its place was sought already
             except OffsetOutOfRangeError as error:
@@ -126,6 +148,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             except PositionWentBack as error:
                 log.warning("position_went_back", consumer=self._inbox.consumer, error=str(error))
                 self._expected.clear()
+            except CorruptRecordException as error:
+                await self._stop_corrupt(consumer, error)
             except TooManyUnreadable as error:
                 self._expected.clear()
                 self._stop(consumer, TopicPartition(*error.partition), str(error))
@@ -135,9 +159,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 log.warning("consumer_retries", consumer=self._inbox.consumer, error=repr(error))
                 self._expected.clear()
                 await asyncio.sleep(0.5)
-            if time.monotonic() >= next_hint:
-                next_hint = time.monotonic() + _HINT_SECONDS
-                await self._leave_hint(consumer)
 
     async def _seek_new(self, consumer: AIOKafkaConsumer) -> None:
         """Brings newly assigned partitions to their stored positions, or stops them with an error."""
@@ -193,15 +214,37 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         moved = await self._inbox.commit(
             {(p.topic, p.partition): [_record(r) for r in records] for p, records in sought.items()},
             {(p.topic, p.partition): self._expected[p] for p in sought},
+            {(p.topic, p.partition): await consumer.position(p) for p in sought},
         )
         if generation == self._generation:
             self._expected.update({TopicPartition(*p): offset for p, offset in moved.items()})
 
+    async def _stop_corrupt(self, consumer: AIOKafkaConsumer, error: CorruptRecordException) -> None:
+        """Finds the partitions with a record that aiokafka cannot parse, and stops only those."""
+        expected, self._expected = self._expected, {}
+        ends = await consumer.end_offsets(list(expected))
+        for partition in [p for p, offset in expected.items() if ends[p] > offset]:
+            consumer.seek(partition, expected[partition])
+            try:
+                await consumer.getmany(partition, timeout_ms=_POLL_MS)
+            except CorruptRecordException:
+                self._stop(consumer, partition, f"a record from {expected[partition]} on cannot be parsed: {error}")
+
     async def _leave_hint(self, consumer: AIOKafkaConsumer) -> None:
-        hints = {p: offset for p, offset in self._expected.items() if p in consumer.assignment()}
+        """Moves positions past transaction markers, and tells Kafka where this consumer is."""
+        passed = {p: await consumer.position(p) for p in self._expected if p in consumer.assignment()}
+        markers = {p: offset for p, offset in passed.items() if offset > self._expected.get(p, offset)}
+        if markers:
+            await self._inbox.skip_to(
+                {(p.topic, p.partition): offset for p, offset in markers.items()},
+                {(p.topic, p.partition): self._expected[p] for p in markers},
+            )
+            self._expected.update(markers)
+        hints = {p: offset for p, offset in self._expected.items() if self._hinted.get(p) != offset}
         if hints:
             try:
                 await consumer.commit(hints)
+                self._hinted.update(hints)
             except (KafkaError, IllegalStateError) as error:
                 log.info("offset_hint_failed", consumer=self._inbox.consumer, error=repr(error))
 
@@ -215,4 +258,5 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
 
 
 def _record(raw: ConsumerRecord) -> Record:
-    return Record(raw.topic, raw.partition, raw.offset, raw.key, tuple(raw.headers), raw.value)
+    headers = tuple((name, value or b"") for name, value in raw.headers)
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, headers, raw.value)

@@ -5,27 +5,30 @@ Why a record is neither lost nor handled twice:
 * One row per (consumer, topic, partition) holds `next_offset` and `last_sequence`. A batch is one transaction:
   lock the rows, drop records below `next_offset` (done already, also by another instance: a zombie is harmless),
   drop sequences up to `last_sequence` (a run sent again), handle, move the rows, append events, commit.
-* An input whose id is a known cause was handled before the database went back in time, and its events were
-  restored from Kafka: it is skipped.
+* Records of one key in different topics may be in the hands of two instances: each transaction holds the lock of
+  the key groups it touches, so that the second sees what the first did.
+* After the database went back in time an input is read again although its events were restored from Kafka. Either
+  its output is found in the journal by its id, and it is skipped (`proof`); or the handler recognises it by itself.
 * When a row is behind what the caller expects, the database went back: nothing is done, the caller reads again.
 
 A record has four outcomes: handled; dead (unreadable); held (its handler failed three times: the batch is run one
-by one under savepoints, and later records of its key wait behind it); or the process ends, on an error outside a
+by one under savepoints, and later records stand in line behind it); or the process ends, on an error outside a
 record. From outside, an unreadable record is refused back to its sender instead of being kept here.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
 import structlog
 
-from shared.contracts.envelope import AnyEvent, EventData
+from shared.contracts.envelope import AnyEvent, EventData, derived_id
 from shared.database.pool import Connection, is_transient
 from shared.messaging import dead_letters, metrics, positions
 from shared.messaging.codec import InvalidRecord, Outgoing, Record, decode, decode_external, sequence_of
 from shared.messaging.dead_letters import State, Unhandled
-from shared.messaging.outbox import Outbox, caused
+from shared.messaging.outbox import Outbox, known_events
 from shared.messaging.positions import Partition, Position
 
 log = structlog.get_logger(__name__)
@@ -46,6 +49,7 @@ _Handled = tuple[list[Outgoing], list[Unhandled]]
 
 _ATTEMPTS = 3
 _UNREADABLE_SAMPLE = 100
+_LINES_AT_ONCE = 100
 
 
 class PositionWentBack(Exception):
@@ -67,8 +71,9 @@ class _HandlerFailed(Exception):
 class Inbox:
     """One consumer of a service.
 
-    `refuse` is given for topics written from outside, which carry no sequences. `handles_repeats` says that the
-    handler itself recognises inputs it handled before a restore, because it keeps more of them than their events.
+    `refuse` is given for topics written from outside, which carry no sequences. `proof` names the steps of the
+    handler's outputs: an input is skipped when the journal knows one of them. Without it the handler itself
+    recognises inputs it handled before a restore, or has no outputs.
     """
 
     def __init__(
@@ -78,16 +83,17 @@ class Inbox:
         outbox: Outbox,
         handler: Handler,
         events: tuple[type[EventData], ...],
+        *,
+        proof: Sequence[str] = (),
         refuse: Refuse | None = None,
-        handles_repeats: bool = False,
     ) -> None:
         self.consumer = consumer
         self._service = service
         self._outbox = outbox
         self._handler = handler
         self._events = events
+        self._proof = proof
         self._refuse = refuse
-        self._handles_repeats = handles_repeats
         self._seen: dict[Partition, tuple[int, int]] = {}
 
     async def register(self, log_starts: Mapping[Partition, int]) -> dict[Partition, int]:
@@ -98,57 +104,101 @@ class Inbox:
 
         return await self._outbox.commit(unit)
 
-    async def commit(self, batch: Batch, expected: Mapping[Partition, int]) -> dict[Partition, int]:
+    async def commit(
+        self, batch: Batch, expected: Mapping[Partition, int], ends: Mapping[Partition, int] | None = None
+    ) -> dict[Partition, int]:
         """Handles a batch in one transaction and returns the new next offsets.
 
-        `expected` are the next offsets this process knows. Raises PositionWentBack, TooManyUnreadable, and
+        `expected` are the next offsets this process knows; `ends`, where known, those after the batch and the
+        markers that follow it. Raises PositionWentBack, TooManyUnreadable, and
         errors outside a record.
         """
         with metrics.BATCH_SECONDS.labels(self.consumer).time():
             for attempt in range(_ATTEMPTS):
                 try:
-                    return await self._outbox.commit(partial(self._unit, batch, expected, self._handle_together))
+                    return await self._outbox.commit(
+                        partial(self._unit, batch, expected, ends or {}, self._handle_together)
+                    )
                 except _HandlerFailed as failure:
                     log.warning("batch_failed", consumer=self.consumer, attempt=attempt, error=repr(failure.__cause__))
-            return await self._outbox.commit(partial(self._unit, batch, expected, self._handle_singly))
+            return await self._outbox.commit(partial(self._unit, batch, expected, ends or {}, self._handle_singly))
 
-    async def retry_held(self, *, at_once: bool = False) -> int:
-        """Runs the handler on held records that are due (`at_once`: on all), in order per key; how many passed."""
-        passed, skip, key_found = 0, 0, True
-        while key_found:
-            handled, failed, key_found = await self._outbox.commit(partial(self._retry_one_key, skip, at_once))
-            passed += handled
-            skip += int(failed and at_once)
+    async def skip_to(self, moved: Mapping[Partition, int], expected: Mapping[Partition, int]) -> None:
+        """Moves positions past what holds no records: markers of transactions."""
+
+        async def unit(connection: Connection) -> tuple[None, list[Outgoing]]:
+            rows, _ = await positions.lock(connection, self.consumer, list(moved))
+            still = {p: at for p, at in moved.items() if rows[p].next_offset == expected[p]}
+            ends = {p: Position(at, rows[p].last_sequence) for p, at in still.items()}
+            await positions.move(connection, self.consumer, ends)
+            return None, []
+
+        await self._outbox.commit(unit)
+
+    async def retry_held(self, *, at_once: bool = False, seconds: float = 1.0) -> int:
+        """Runs the handler on held records that are due (`at_once`: on all), each with the line behind it.
+
+        Stops after `seconds`; how many records passed.
+        """
+
+        async def look(connection: Connection) -> tuple[tuple[list[bytes], int], list[Outgoing]]:
+            held = await dead_letters.number_held(connection, self.consumer)
+            limit = held if at_once else _LINES_AT_ONCE
+            lines = await dead_letters.due_lines(connection, self.consumer, at_once=at_once, limit=limit)
+            return (lines, held), []
+
+        lines, held = await self._outbox.commit(look)
+        metrics.HELD.labels(self.consumer).set(held)
+        passed = 0
+        give_up_at = time.monotonic() + seconds
+        for line in lines:
+            passed += await self._outbox.commit(partial(self._retry_line, line))
+            if time.monotonic() > give_up_at:
+                break
         return passed
 
     async def _unit(
         self,
         batch: Batch,
         expected: Mapping[Partition, int],
+        ends: Mapping[Partition, int],
         handle: Callable[[Connection, Sequence[_Decoded]], Awaitable[_Handled]],
         connection: Connection,
     ) -> tuple[dict[Partition, int], list[Outgoing]]:
         rows, has_held = await positions.lock(connection, self.consumer, list(batch))
         if any(rows[partition].next_offset < expected[partition] for partition in batch):
             raise PositionWentBack(f"{self.consumer}: a stored position is behind what was handled")
-        decoded, unreadable, moved = self._read(batch, rows)
-        known = set() if self._handles_repeats else await caused(connection, [event.id for _, event in decoded])
-        first: dict[UUID, _Decoded] = {}
-        for record, event in decoded:
-            if event.id not in known:
-                first.setdefault(event.id, (record, event))
-        fresh = list(first.values())
+        decoded, unreadable, moved = self._read(batch, rows, ends)
+        if decoded and self._refuse is None:
+            await positions.lock_keys(connection, self.consumer, [record.key for record, _ in decoded])
+        fresh = await self._not_handled(connection, decoded)
         waiting: list[Unhandled] = []
         if has_held and fresh:
-            fresh, waiting = await self._behind_held(connection, fresh)
+            fresh, waiting = await self._stand_in_line(connection, fresh)
         outgoing, held = await handle(connection, fresh) if fresh else ([], [])
         outgoing += await self._put_away(connection, unreadable, [*waiting, *held])
         await positions.move(connection, self.consumer, moved)
         metrics.RECORDS.labels(self.consumer, "handled").inc(len(fresh) - len(held))
         return {partition: position.next_offset for partition, position in moved.items()}, outgoing
 
+    async def _not_handled(self, connection: Connection, decoded: Sequence[_Decoded]) -> list[_Decoded]:
+        """Each event once, without those whose output the journal knows."""
+        first: dict[UUID, _Decoded] = {}
+        for record, event in decoded:
+            first.setdefault(event.id, (record, event))
+        if not self._proof or not first:
+            return list(first.values())
+        outputs = {derived_id(event_id, step): event_id for event_id in first for step in self._proof}
+        handled = {outputs[output] for output in await known_events(connection, outputs)}
+        return [item for event_id, item in first.items() if event_id not in handled]
+
+    def _line(self, record: Record) -> bytes:
+        """Where a record waits: by key inside; outside senders never wait for each other."""
+        key = record.key if record.key is not None else str(record.offset).encode()
+        return key if self._refuse is None else f"{record.topic}/{record.partition}/".encode() + key
+
     def _read(
-        self, batch: Batch, rows: Mapping[Partition, Position]
+        self, batch: Batch, rows: Mapping[Partition, Position], ends: Mapping[Partition, int]
     ) -> tuple[list[_Decoded], list[tuple[Record, str]], dict[Partition, Position]]:
         """Splits the new records into events and unreadable ones, and tells the positions after them."""
         decoded: list[_Decoded] = []
@@ -172,7 +222,7 @@ class Inbox:
                 except InvalidRecord as error:
                     unreadable.append((record, str(error)))
             self._watch_unreadable(partition, len(records), len(unreadable) - before)
-            moved[partition] = Position(next_offset, last_sequence)
+            moved[partition] = Position(max(next_offset, ends.get(partition, 0)), last_sequence)
         return decoded, unreadable, moved
 
     def _watch_unreadable(self, partition: Partition, read: int, unreadable: int) -> None:
@@ -185,15 +235,15 @@ class Inbox:
         if seen + read >= _UNREADABLE_SAMPLE and 2 * (bad + unreadable) > seen + read:
             raise TooManyUnreadable(partition)
 
-    async def _behind_held(
+    async def _stand_in_line(
         self, connection: Connection, fresh: Sequence[_Decoded]
     ) -> tuple[list[_Decoded], list[Unhandled]]:
-        keys = [record.key for record, _ in fresh if record.key is not None]
-        held = await dead_letters.held_keys(connection, self.consumer, keys)
-        waiting: list[Unhandled] = [
-            (State.WAITING, record, "behind a held record of its key") for record, _ in fresh if record.key in held
-        ]
-        return [(record, event) for record, event in fresh if record.key not in held], waiting
+        standing = await dead_letters.standing_lines(connection, self.consumer, [self._line(r) for r, _ in fresh])
+        waiting: list[Unhandled] = [self._waiting(record) for record, _ in fresh if self._line(record) in standing]
+        return [(record, event) for record, event in fresh if self._line(record) not in standing], waiting
+
+    def _waiting(self, record: Record) -> Unhandled:
+        return State.WAITING, record, "behind a held record", self._line(record)
 
     async def _handle_together(self, connection: Connection, fresh: Sequence[_Decoded]) -> _Handled:
         try:
@@ -206,16 +256,17 @@ class Inbox:
     async def _handle_singly(self, connection: Connection, fresh: Sequence[_Decoded]) -> _Handled:
         outgoing: list[Outgoing] = []
         unhandled: list[Unhandled] = []
-        held: set[bytes | None] = set()
+        held: set[bytes] = set()
         for record, event in fresh:
-            if record.key in held:
-                unhandled.append((State.WAITING, record, "behind a held record of its key"))
+            line = self._line(record)
+            if line in held:
+                unhandled.append(self._waiting(record))
                 continue
             failure = await self._handle_one(connection, event, outgoing)
             if failure is not None:
                 log.error("record_held", consumer=self.consumer, origin=record.origin, error=failure)
-                held.add(record.key)
-                unhandled.append((State.HELD, record, failure))
+                held.add(line)
+                unhandled.append((State.HELD, record, failure, line))
         return outgoing, unhandled
 
     async def _handle_one(self, connection: Connection, event: AnyEvent, outgoing: list[Outgoing]) -> str | None:
@@ -234,25 +285,24 @@ class Inbox:
     ) -> list[Outgoing]:
         """Stores what was not handled; returns the copies for the dead letter topic, or the refusals to outside."""
         refuse = self._refuse
-        for state in [state for state, _, _ in unhandled] + [State.DEAD for _ in unreadable]:
+        for state in [state for state, *_ in unhandled] + [State.DEAD for _ in unreadable]:
             metrics.RECORDS.labels(self.consumer, state.value).inc()
         if refuse is not None:
             await dead_letters.store(connection, self.consumer, unhandled)
             return [refuse(record, reason) for record, reason in unreadable]
-        dead: list[Unhandled] = [(State.DEAD, record, reason) for record, reason in unreadable]
+        dead: list[Unhandled] = [(State.DEAD, record, reason, b"") for record, reason in unreadable]
         await dead_letters.store(connection, self.consumer, [*dead, *unhandled])
         return [dead_letters.copy_of(self._service, record, reason) for record, reason in unreadable]
 
-    async def _retry_one_key(
-        self, skip: int, at_once: bool, connection: Connection
-    ) -> tuple[tuple[int, bool, bool], list[Outgoing]]:
-        rows = await dead_letters.due(connection, self.consumer, skip=skip, at_once=at_once)
+    async def _retry_line(self, line: bytes, connection: Connection) -> tuple[int, list[Outgoing]]:
+        rows = await dead_letters.take_line(connection, self.consumer, line)
         read = decode_external if self._refuse is not None else decode
         handled: list[int] = []
         outgoing: list[Outgoing] = []
         failed: tuple[int, int, str] | None = None
         for row_id, attempts, record in rows:
-            failure = await self._handle_one(connection, read(record, self._events), outgoing)
+            fresh = await self._not_handled(connection, [(record, read(record, self._events))])
+            failure = await self._handle_one(connection, fresh[0][1], outgoing) if fresh else None
             if failure is not None:
                 failed = (row_id, attempts, failure)
                 break
@@ -260,4 +310,4 @@ class Inbox:
         if rows:
             await dead_letters.settle(connection, handled, failed)
             log.info("held_records_retried", consumer=self.consumer, handled=len(handled), failed=failed is not None)
-        return (len(handled), failed is not None, bool(rows)), outgoing
+        return len(handled), outgoing

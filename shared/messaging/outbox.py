@@ -6,17 +6,19 @@ Why nothing is lost or doubled on the way out:
 * The rows are appended last, under a transaction-scoped advisory lock taken in a statement of its own. The lock is
   held until the commit, so ids are given in commit order: whoever has seen id N has seen all below it.
   The id is the event's *sequence*.
-* `causations` holds each cause once: a second transaction that handles the same cause fails on its primary key.
+* `journal_events` holds the id of every event ever appended, also of those restored from Kafka. Ids are derived
+  from the input and the step, so it proves which inputs were handled.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
 import orjson
 
-from shared.database.pool import Connection, Database
+from shared.database.pool import TRANSIENT, Connection, Database
 from shared.messaging.codec import Outgoing
 
 T = TypeVar("T")
@@ -34,8 +36,8 @@ FROM unnest($1::text[], $2::int[], $3::bytea[], $4::uuid[], $5::text[], $6::byte
      AS row (topic, partition, key, event_id, headers, value, place)
 ORDER BY place
 """
-_CAUSE = "INSERT INTO causations SELECT DISTINCT * FROM unnest($1::uuid[])"
-_CAUSED = "SELECT causation_id FROM causations WHERE causation_id = ANY($1::uuid[])"
+_REMEMBER = "INSERT INTO journal_events SELECT DISTINCT * FROM unnest($1::uuid[]) ON CONFLICT DO NOTHING"
+_KNOWN = "SELECT event_id FROM journal_events WHERE event_id = ANY($1::uuid[])"
 
 
 class Outbox:
@@ -61,7 +63,7 @@ class Outbox:
 
         async def unit(connection: Connection) -> tuple[T, bool]:
             result, outgoing = await work(connection)
-            await _append(connection, outgoing)
+            await append(connection, outgoing)
             return result, bool(outgoing)
 
         result, has_events = await self._database.run(unit, patience=patience)
@@ -72,27 +74,29 @@ class Outbox:
     async def _wake_relay(self) -> None:
         self.appended.set()
         if not self.relayed_here:
-            await self._database.fetch(
-                f"SELECT set_config('synchronous_commit', 'off', true), pg_notify('{CHANNEL}', '')"
-            )
+            # What is committed is committed: a relay elsewhere looks every second anyway.
+            with contextlib.suppress(*TRANSIENT):
+                await self._notify()
+
+    async def _notify(self) -> None:
+        await self._database.fetch(f"SELECT set_config('synchronous_commit', 'off', true), pg_notify('{CHANNEL}', '')")
 
 
-async def caused(connection: Connection, causes: Iterable[UUID]) -> set[UUID]:
-    """Which of these causes were handled already."""
-    return {row["causation_id"] for row in await connection.fetch(_CAUSED, list(causes))}
+async def known_events(connection: Connection, event_ids: Iterable[UUID]) -> set[UUID]:
+    """Which of these events were appended once."""
+    return {row["event_id"] for row in await connection.fetch(_KNOWN, list(event_ids))}
 
 
-async def record_causes(connection: Connection, causes: Iterable[UUID]) -> None:
-    """Marks causes as handled. Raises asyncpg.UniqueViolationError when one was."""
-    await connection.execute(_CAUSE, list(causes))
+async def remember_events(connection: Connection, event_ids: Iterable[UUID]) -> None:
+    """Marks events as appended."""
+    await connection.execute(_REMEMBER, list(event_ids))
 
 
-async def _append(connection: Connection, outgoing: Sequence[Outgoing]) -> None:
+async def append(connection: Connection, outgoing: Sequence[Outgoing]) -> None:
+    """Appends records as the last thing a transaction does."""
     if not outgoing:
         return
-    causes = {record.causation_id for record in outgoing if record.causation_id is not None}
-    if causes:
-        await record_causes(connection, causes)
+    await remember_events(connection, (record.event_id for record in outgoing if record.event_id is not None))
     await connection.execute(_LOCK, _APPEND_LOCK)
     await connection.execute(
         _APPEND,

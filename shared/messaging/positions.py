@@ -1,8 +1,10 @@
 """Inbox positions: how far each consumer has come in each partition, in the consumer's own database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+from zlib import crc32
 
+from shared.contracts.topics import INTERNAL_PARTITIONS
 from shared.database.pool import Connection
 
 Partition = tuple[str, int]
@@ -13,12 +15,12 @@ SELECT $1, topic, partition, start FROM unnest($2::text[], $3::int[], $4::bigint
 ON CONFLICT DO NOTHING
 """
 _SELECT = """
-SELECT topic, partition, next_offset, last_sequence,
-       EXISTS (SELECT FROM unhandled_records WHERE consumer = $1 AND state <> 'dead') AS has_held
-FROM inbox_positions
+SELECT topic, partition, next_offset, last_sequence FROM inbox_positions
 WHERE consumer = $1 AND (topic, partition) IN (SELECT * FROM unnest($2::text[], $3::int[]))
 ORDER BY topic, partition
 """
+_HAS_HELD = "SELECT EXISTS (SELECT FROM unhandled_records WHERE consumer = $1 AND state <> 'dead')"
+_LOCK_KEYS = "SELECT pg_advisory_xact_lock($1, key_group) FROM unnest($2::int[]) AS key_group"
 _MOVE = """
 UPDATE inbox_positions SET next_offset = moved.next_offset, last_sequence = moved.last_sequence
 FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[]) AS moved (topic, partition, next_offset, last_sequence)
@@ -48,7 +50,13 @@ async def lock(
     """Locks the rows, sorted, and tells whether the consumer has held records."""
     rows = await connection.fetch(_SELECT + " FOR UPDATE", consumer, *_columns(sorted(partitions)))
     found = {(row["topic"], row["partition"]): Position(row["next_offset"], row["last_sequence"]) for row in rows}
-    return found, any(row["has_held"] for row in rows)
+    return found, bool(await connection.fetchval(_HAS_HELD, consumer))
+
+
+async def lock_keys(connection: Connection, consumer: str, keys: Iterable[bytes | None]) -> None:
+    """Holds the groups of these keys until the transaction ends; a group is an internal topic's partition."""
+    groups = sorted({crc32(key or b"") % INTERNAL_PARTITIONS for key in keys})
+    await connection.execute(_LOCK_KEYS, crc32(consumer.encode()) & 0x7FFFFFFF, groups)
 
 
 async def move(connection: Connection, consumer: str, moved: Mapping[Partition, Position]) -> None:

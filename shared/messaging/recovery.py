@@ -6,10 +6,12 @@ until the service has read what its topics hold beyond its relay positions:
 
 * Nothing unknown to the journal: the incarnation is trusted. This is the usual case, and costs one request.
 * Events the journal does not know: the database was restored to a time before them. In one transaction they enter
-  the journal again under their own sequences, their causes are marked, the service upserts their state by version,
-  relay positions move past them, and the identity sequence moves above them. Then the incarnation is trusted.
+  the journal again under their own sequences, the service upserts their state by version, relay positions move past
+  them, and the identity sequence moves above them. One transaction of old may have written events to several
+  partitions of which only some were relayed: the service says again what belongs to the state it restored. Then the
+  incarnation is trusted.
 
-Inputs read again after that are skipped where their cause is known, and handled anew where nothing of it had left
+Inputs read again after that are skipped where their output is known, and handled anew where nothing of it had left
 the database. Commits that were never relayed are lost unless a synchronous standby exists: production needs one.
 
 While Kafka is away an incarnation of the same system and timeline is trusted for the time being, with the identity
@@ -31,18 +33,19 @@ from shared.contracts.topics import topic_named, written_by
 from shared.database.pool import Connection, Database, incarnation_of, is_transient
 from shared.messaging import metrics
 from shared.messaging.cluster import Cluster, WrongTopicSettings, check_topics, read_cluster
-from shared.messaging.codec import InvalidRecord, Record, decode, sequence_of
+from shared.messaging.codec import InvalidRecord, Outgoing, Record, decode, sequence_of
 from shared.messaging.consumer import stop_consumer
-from shared.messaging.outbox import caused, headers_to_text, record_causes
+from shared.messaging.outbox import append, headers_to_text, remember_events
 
 log = structlog.get_logger(__name__)
 
-Restore = Callable[[Connection, Sequence[AnyEvent]], Awaitable[None]]
-"""Upserts, by version, the state that a service's own events carry."""
+Restore = Callable[[Connection, Sequence[AnyEvent]], Awaitable[Sequence[Outgoing]]]
+"""Upserts, by version, the state that a service's own events carry; returns what must be said again, same ids."""
 
 _RECOVERY_LOCK = 0x43484B03
 _LEAP = 1_000_000
 _READ_MS = 1_000
+_VERIFY_AGAIN_SECONDS = 0.3
 _PORTION = 5_000
 
 _IDENTITY = "SELECT system_identifier, timeline, cluster_id FROM store_identity"
@@ -114,8 +117,8 @@ class Recovery:
                 log.warning("verification_waits_for_database", error=repr(error))
             await asyncio.sleep(0.3)
 
-    async def watch(self, stopping: asyncio.Event) -> None:
-        """Verifies again each time a connection reached another incarnation."""
+    async def watch(self, stopping: asyncio.Event, *, without_kafka: bool = False) -> None:
+        """Verifies again each time a connection reached another incarnation; see `verify` for `without_kafka`."""
         while not stopping.is_set():
             suspicion = asyncio.create_task(self._database.suspect.wait())
             stop = asyncio.create_task(stopping.wait())
@@ -123,7 +126,8 @@ class Recovery:
             suspicion.cancel()
             stop.cancel()
             if not stopping.is_set():
-                await self.verify()
+                await self.verify(without_kafka=without_kafka)
+                await asyncio.sleep(_VERIFY_AGAIN_SECONDS)
 
     async def _verify_once(self) -> None:
         connection = await self._database.connect()
@@ -158,6 +162,8 @@ class Recovery:
             return False
         try:
             incarnation = await incarnation_of(connection)
+            if incarnation == self._database.trusted:
+                return True
             known = await connection.fetchrow(_IDENTITY)
             if known is None or (known["system_identifier"], known["timeline"]) != incarnation[:2]:
                 return False
@@ -214,10 +220,10 @@ class Recovery:
         await connection.execute(_RAISE_SEQUENCE.replace("$1", str(max(sequence for sequence, _, _ in lost))))
         await _write_journal(connection, lost)
         events = [event for _, _, event in lost]
-        causes = {event.causation_id for event in events}
-        await record_causes(connection, causes - await caused(connection, causes))
-        await self._restore(connection, events)
+        await remember_events(connection, [event.id for event in events])
+        again = await self._restore(connection, events)
         await _move_past(connection, found)
+        await append(connection, again)
         metrics.RECOVERED.labels(self._service).inc(len(lost))
 
 
@@ -227,7 +233,8 @@ def _seek(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> 
 
 
 def _record(raw: ConsumerRecord) -> Record:
-    return Record(raw.topic, raw.partition, raw.offset, raw.key, tuple(raw.headers), raw.value)
+    headers = tuple((name, value or b"") for name, value in raw.headers)
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, headers, raw.value)
 
 
 def _events(records: Sequence[Record]) -> list[_Found]:

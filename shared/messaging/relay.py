@@ -34,6 +34,7 @@ Lane = tuple[str, int]
 
 _LEADER_LOCK = 0x43484B02
 _READ_ROWS = 4_000
+_LOOK_FOR_ROOM_EVERY = 1_000_000
 _BATCH_BYTES = 512 * 1024
 _ACKNOWLEDGE_SECONDS = 10
 _GOOD_LANES_WAIT = 0.05
@@ -57,6 +58,7 @@ SELECT topic, partition, coalesce(position, 0) AS position, coalesce(kafka_offse
                                     AND outbox.id > coalesce(relay_positions.position, 0)) AS is_behind
 FROM lanes LEFT JOIN relay_positions USING (topic, partition)
 """
+_MAKE_ROOM = "SELECT outbox_ensure_partitions($1)"
 _LAST_ID = "SELECT coalesce(max(id), 0) FROM outbox"
 _NEW_LANES = "INSERT INTO relay_positions (topic, partition) SELECT * FROM unnest($1::text[], $2::int[])"
 _COLUMNS = "id, topic, partition, key, headers, value"
@@ -97,9 +99,14 @@ class _LaneState:
 @dataclass(frozen=True, slots=True)
 class _Sent:
     position: int
-    kafka_offset: int
+    first_offset: int
     whole: bool
     count: int
+
+    @property
+    def kafka_offset(self) -> int:
+        """The offset of the last record sent."""
+        return self.first_offset + self.count - 1
 
 
 @dataclass(slots=True)
@@ -205,9 +212,11 @@ class _Leadership:
         self._active: dict[Lane, _LaneState] = {}
         """The lanes that send or are behind: a round costs what they cost, however many lanes there are."""
         self._cursor = 0
+        self._room_until = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
         self._cursor = await self._connection.fetchval(_LAST_ID)
+        await self._make_room()
         await self._load_lanes()
         try:
             while True:
@@ -224,6 +233,11 @@ class _Leadership:
             for state in self._active.values():
                 if state.sending is not None:
                     state.sending.cancel()
+
+    async def _make_room(self) -> None:
+        """Has the journal's next partition made long before an append needs it."""
+        await self._connection.execute(_MAKE_ROOM, self._cursor)
+        self._room_until = self._cursor + _LOOK_FOR_ROOM_EVERY
 
     async def _load_lanes(self) -> None:
         rows = await self._connection.fetch(_LANES)
@@ -250,6 +264,8 @@ class _Leadership:
         await self._insert_lanes(new)
         self._lanes.update({lane: _LaneState(lane) for lane in new})
         self._cursor = rows[-1]["id"]
+        if self._cursor >= self._room_until:
+            await self._make_room()
         for lane, lane_rows in by_lane.items():
             self._offer(self._lanes[lane], lane_rows)
         return len(rows)
@@ -339,7 +355,7 @@ class _Leadership:
 
 def _after(state: _LaneState, sent: _Sent) -> tuple[int, int]:
     """The lane's new position and offset; back to the start of the journal when the log got shorter."""
-    if sent.kafka_offset > state.kafka_offset:
+    if sent.first_offset > state.kafka_offset:
         return sent.position, sent.kafka_offset
     log.error("relay_log_made_anew", topic=state.lane[0], partition=state.lane[1], acknowledged=state.kafka_offset)
     return 0, -1
@@ -357,7 +373,7 @@ async def _send_batch(producer: AIOKafkaProducer, lane: Lane, rows: list[asyncpg
         count += 1
     batch.close()
     acknowledged = await (await producer.send_batch(batch, topic, partition=partition))
-    return _Sent(rows[count - 1]["id"], acknowledged.offset + count - 1, whole=count == len(rows), count=count)
+    return _Sent(rows[count - 1]["id"], acknowledged.offset, whole=count == len(rows), count=count)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:

@@ -5,14 +5,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
+from shared.database.pool import TRANSIENT
 from shared.runtime.languages import Spoken, preferred_language
 
 Text = Mapping[Spoken, str]
+
+log = structlog.get_logger(__name__)
 
 _TITLES: dict[str, Text] = {
     "invalid-request": {
@@ -150,6 +154,12 @@ def install_problem_handlers(app: FastAPI) -> None:
         kind = "not-found" if error.status_code == 404 else "error"
         return problem_response(Problem(error.status_code, kind, headers=error.headers or {}), _language(request))
 
+    async def on_transient(request: Request, error: Exception) -> Response:
+        log.warning("answered_unavailable", error=repr(error))
+        return problem_response(Problem(503, "unavailable", headers={"retry-after": "5"}), _language(request))
+
+    for kind in TRANSIENT:
+        app.add_exception_handler(kind, on_transient)
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(ValidationError, on_validation)

@@ -8,6 +8,7 @@ A task that ends with an error ends the process with exit code 1: its supervisor
 """
 
 import asyncio
+import functools
 import gc
 import signal
 import sys
@@ -21,6 +22,7 @@ from fastapi import APIRouter
 
 from shared.contracts.envelope import AnyEvent
 from shared.database.pool import Connection, Database
+from shared.messaging.codec import Outgoing
 from shared.messaging.consumer import Consumer
 from shared.messaging.outbox import Outbox
 from shared.messaging.recovery import OPERATOR_ERRORS, Recovery, Restore
@@ -47,8 +49,9 @@ class Platform:
     clock: Clock
 
 
-async def nothing_to_restore(connection: Connection, events: Sequence[AnyEvent]) -> None:
+async def nothing_to_restore(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
     """For a service whose state is made of its inputs alone."""
+    return ()
 
 
 @dataclass(slots=True)
@@ -92,7 +95,8 @@ async def _serve_events(service: str, settings: ServiceSettings, build: Callable
             health.ready = True
             log.info("ready")
             relay = Relay(service, database, outbox, settings.kafka_bootstrap_servers)
-            tasks = [*(consumer.run for consumer in parts.consumers), recovery.watch, *parts.tasks]
+            watch = functools.partial(recovery.watch, without_kafka=parts.works_without_kafka)
+            tasks: list[Task] = [*(consumer.run for consumer in parts.consumers), watch, *parts.tasks]
             failed = await _work(_Web(server, http, health), tasks, relay, stopping)
         else:
             failed = await _Web(server, http, health).finish()

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from shared.contracts.envelope import AnyEvent
@@ -59,7 +58,7 @@ async def stand(url: str) -> AsyncIterator[Stand]:
                 raise ValueError("this event cannot be handled")
         return [encode(SUBMITTED, event.derive("answer", "/test", event.time, event.data)) for event in events]
 
-    stand = Stand(database, Inbox("tracker", "test", Outbox(database), handle, SUBMITTED.events))
+    stand = Stand(database, Inbox("tracker", "test", Outbox(database), handle, SUBMITTED.events, proof=("answer",)))
     await stand.inbox.register({PARTITION: 0})
     yield stand
     await database.close()
@@ -146,16 +145,3 @@ async def test_a_failing_record_is_held_and_its_key_waits_while_others_go_on(sta
     assert await stand.inbox.retry_held(at_once=True) == 3
     assert await stand.seen() == [other.id, bad.id, later.id, last.id]
     assert await stand.count("unhandled_records") == 0
-
-
-async def test_one_cause_is_never_handled_in_two_transactions(stand: Stand) -> None:
-    event = submitted_event()
-    outgoing = [encode(SUBMITTED, event.derive("answer", "/test", event.time, event.data))]
-    outbox = Outbox(stand.database)
-
-    async def work(connection: Connection) -> tuple[None, list[Outgoing]]:
-        return None, outgoing
-
-    await outbox.commit(work)
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await outbox.commit(work)

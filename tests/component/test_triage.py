@@ -85,7 +85,7 @@ async def stand(url: str) -> AsyncIterator[Stand]:
     await connection.close()
     clock, outbox = MovedClock(), Outbox(database)
     handler = ClassifyComplaints(Lexicon.of(registry().values()))
-    inbox = Inbox("classifier", "classifier", outbox, handler, SUBMITTED.events, handles_repeats=True)
+    inbox = Inbox("classifier", "classifier", outbox, handler, SUBMITTED.events)
     await inbox.register({(SUBMITTED.name, 0): 0})
     officers = {"amina": "token-amina", "brahim": "token-brahim"}
     router = make_triage_router(TriageQueue(database), clock, officers)

@@ -9,7 +9,7 @@ import pytest
 from services.classifier.domain.classification import Lexicon
 from services.classifier.handlers import ClassifyComplaints
 from services.dispatcher import store as dispatcher_store
-from services.dispatcher.domain import Policy
+from services.dispatcher.domain.clocks import Policy
 from services.dispatcher.handlers import AdvanceCases
 from services.notifier.handlers import NotifyCitizens
 from services.tracker.handlers import project
@@ -77,7 +77,7 @@ def forwarded(submitted: Event[ComplaintSubmitted]) -> Event[CaseChanged]:
         changed_at=NOON,
         kind=Kind.COMPLAINT,
         assignments=(assignment,),
-        deadlines=Policy().deadlines(NOON),
+        deadlines=Policy.load().deadlines(NOON),
     )
     return submitted.derive("assign", "/chikaya/dispatcher", NOON, data)
 
@@ -102,7 +102,6 @@ class Case:
     handler: Callable[[], Handler]
     tables: Sequence[str]
     inputs: Sequence[tuple[Topic, Callable[[Event[ComplaintSubmitted]], AnyEvent]]]
-    handles_repeats: bool = False
 
 
 def as_it_is(submitted: Event[ComplaintSubmitted]) -> AnyEvent:
@@ -115,21 +114,18 @@ CASES = [
         lambda: ClassifyComplaints(Lexicon.of(registry().values())),
         ("classifications", "triage_items"),
         [(SUBMITTED, as_it_is)],
-        handles_repeats=True,
     ),
     Case(
         "dispatcher",
-        lambda: AdvanceCases(Policy(), SystemClock()),
+        lambda: AdvanceCases(Policy.load(), SystemClock()),
         ("cases", "assignments", "pending_inputs"),
         [(SUBMITTED, as_it_is), (CLASSIFIED, classified)],
-        handles_repeats=True,
     ),
     Case(
         "dispatcher",
-        lambda: AdvanceCases(Policy(), SystemClock()),
+        lambda: AdvanceCases(Policy.load(), SystemClock()),
         ("cases", "assignments", "pending_inputs"),
         [(CLASSIFIED, classified), (SUBMITTED, as_it_is)],
-        handles_repeats=True,
     ),
     Case(
         "tracker",
@@ -142,7 +138,6 @@ CASES = [
         lambda: NotifyCitizens(SystemClock()),
         ("contacts", "messages"),
         [(LIFECYCLE, forwarded), (SUBMITTED, as_it_is)],
-        handles_repeats=True,
     ),
 ]
 
@@ -167,9 +162,7 @@ async def test_each_input_twice_is_each_input_once(url: str, case: Case) -> None
         await dispatcher_store.seed_administrations(connection, registry().values())
     await connection.close()
     events = tuple(event for topic, _ in case.inputs for event in topic.events)
-    inbox = Inbox(
-        case.service, case.service, Outbox(database), case.handler(), events, handles_repeats=case.handles_repeats
-    )
+    inbox = Inbox(case.service, case.service, Outbox(database), case.handler(), events)
     await inbox.register({(topic.name, 0): 0 for topic, _ in case.inputs})
     submissions = [complaint() for _ in range(5)]
 
@@ -180,7 +173,7 @@ async def test_each_input_twice_is_each_input_once(url: str, case: Case) -> None
             await inbox.commit({(topic.name, 0): records}, {(topic.name, 0): position})
 
     async def everything() -> list[list[tuple[object, ...]]]:
-        tables = (*case.tables, "outbox", "causations", "unhandled_records")
+        tables = (*case.tables, "outbox", "journal_events", "unhandled_records")
         return [sorted(map(tuple, await database.fetch(f"SELECT * FROM {table}")), key=repr) for table in tables]
 
     derived: dict[str, list[AnyEvent]] = {}

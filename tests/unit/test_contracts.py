@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.dispatcher.domain import Policy
+from services.dispatcher.domain.clocks import Policy
 from shared.contracts.reference import AccessCodes, parse_reference, reference
 
 COMPLAINT = UUID("018f0000-0000-7000-8000-000000000001")
@@ -33,6 +33,6 @@ def test_access_code_follows_key_and_issue_and_accepts_arabic_digits() -> None:
 
 def test_deadlines_are_the_end_of_the_day_in_casablanca() -> None:
     late_evening = datetime(2026, 11, 24, 23, 30, tzinfo=UTC)
-    deadlines = Policy().deadlines(late_evening)
+    deadlines = Policy.load().deadlines(late_evening)
     assert deadlines.forward_by == datetime(2026, 12, 10, 22, 59, 59, tzinfo=UTC), "receipt day is already the 25th"
     assert deadlines.answer_by == datetime(2027, 1, 24, 22, 59, 59, tzinfo=UTC)

@@ -36,6 +36,10 @@ def _routable(code: str) -> str:
     return code
 
 
+def _without_nul(text: str) -> str:
+    return text.replace("\x00", "")
+
+
 class OfficerDecision(BaseModel):
     """What an officer decides: `route` to an administration, or `inadmissible` with a reason the citizen reads."""
 
@@ -44,7 +48,7 @@ class OfficerDecision(BaseModel):
     decision: Literal[Decision.ROUTE, Decision.INADMISSIBLE]
     administration: Annotated[str, AfterValidator(_routable)] | None = None
     nature: Nature | None = None
-    message: Annotated[str, Field(min_length=10, max_length=MAXIMUM_TEXT)] | None = None
+    message: Annotated[str, AfterValidator(_without_nul), Field(min_length=10, max_length=MAXIMUM_TEXT)] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -12,6 +12,9 @@ from shared.contracts.envelope import Event
 from shared.contracts.events import Candidate, ComplaintClassified, Kind, Language, Nature
 from shared.database.pool import Connection, Database
 
+MOST_DUE = 200
+"""Most decisions published in one transaction."""
+
 _ITEM = (
     "complaint_id, round, reference, received_at, subject, text, kind, nature, language, candidates, evidence, reason, "
     "model_version"
@@ -62,7 +65,7 @@ WHERE complaint_id = $1 AND claimed_by = $2 AND decision IS NULL RETURNING compl
 _DUE = f"""
 SELECT {_ITEM}, decision, claimed_by FROM triage_items
 WHERE decision IS NOT NULL AND published_at IS NULL AND publish_at <= $1
-ORDER BY publish_at LIMIT 200 FOR UPDATE SKIP LOCKED
+ORDER BY publish_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 _PUBLISHED = "UPDATE triage_items SET published_at = $2 WHERE complaint_id = ANY($1::uuid[])"
 _CORRECT = """
@@ -105,7 +108,7 @@ async def put(connection: Connection, items: Sequence[TriageItem]) -> None:
 
 async def publish_due(connection: Connection, now: datetime) -> list[tuple[TriageItem, OfficerDecision]]:
     """Takes the decisions whose hold is over, locked and marked as published, with their corrections stored."""
-    rows = await connection.fetch(_DUE, now)
+    rows = await connection.fetch(_DUE, now, MOST_DUE)
     if not rows:
         return []
     due = [(_item(row), OfficerDecision.model_validate(row["decision"]), row["claimed_by"]) for row in rows]

@@ -124,6 +124,10 @@ ARABIC = Texts(
         Change.ACKNOWLEDGED: "أكدت الإدارة توصلها بالشكاية",
         Change.WORK_STARTED: "شرعت الإدارة في معالجة الشكاية",
         Change.ANSWERED: "أجابت الإدارة",
+        Change.TRIAGE_OVERDUE: "أُحيط المشرفون علما بالتأخر في تحديد الإدارة المعنية",
+        Change.FORWARD_DEADLINE_MISSED: "انقضى أجل الإحالة على الإدارة",
+        Change.ANSWER_DEADLINE_APPROACHING: "تذكير الإدارة بقرب انقضاء أجل الجواب",
+        Change.ANSWER_DEADLINE_MISSED: "انقضى أجل الجواب دون رد من الإدارة",
         NOTIFICATION_SENT: "أُرسلت إليكم رسالة",
     },
     problems={

@@ -128,6 +128,10 @@ FRENCH = Texts(
         Change.ACKNOWLEDGED: "Accusé de réception de l’administration",
         Change.WORK_STARTED: "Traitement commencé par l’administration",
         Change.ANSWERED: "Réponse de l’administration",
+        Change.TRIAGE_OVERDUE: "Retard d’orientation signalé aux superviseurs",
+        Change.FORWARD_DEADLINE_MISSED: "Délai de transmission dépassé",
+        Change.ANSWER_DEADLINE_APPROACHING: "Rappel à l’administration : le délai de réponse approche",
+        Change.ANSWER_DEADLINE_MISSED: "Délai de réponse dépassé sans réponse de l’administration",
         NOTIFICATION_SENT: "Message envoyé",
     },
     problems={

@@ -1,10 +1,10 @@
 """The rules of a case: its deadlines, who gets it, and what an administration may say about it. Pure."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
+from services.dispatcher.domain.clocks import Policy, Timer, TimerKind
 from shared.contracts.administrations import MUNICIPAL, MUNICIPAL_FALLBACK
 from shared.contracts.envelope import Event, derived_id
 from shared.contracts.events import (
@@ -14,7 +14,6 @@ from shared.contracts.events import (
     CaseChanged,
     ComplaintClassified,
     ComplaintSubmitted,
-    Deadlines,
     Decision,
     Nature,
     Place,
@@ -25,28 +24,6 @@ from shared.contracts.lifecycle import REPLIES, RETURNABLE, AssignmentStatus, Ch
 SOURCE = "/chikaya/dispatcher"
 
 _COMMUNE = "commune-"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The legal clocks as data: calendar days after the receipt day, in the zone of the law."""
-
-    version: str = "2026-1"
-    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Africa/Casablanca"))
-    forward_days: int = 15
-    answer_days: int = 60
-
-    def deadlines(self, received_at: datetime) -> Deadlines:
-        """The last second of receipt day + n, as an instant."""
-        return Deadlines(
-            forward_by=self._end_of_day(received_at, self.forward_days),
-            answer_by=self._end_of_day(received_at, self.answer_days),
-            policy=self.version,
-        )
-
-    def _end_of_day(self, received_at: datetime, days: int) -> datetime:
-        day = received_at.astimezone(self.zone).date() + timedelta(days=days)
-        return datetime.combine(day, time(23, 59, 59), self.zone).astimezone(received_at.tzinfo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +74,7 @@ def assign(
 ) -> CaseChanged:
     """The case after its classification: forwarded, parked until the body is on board, or in triage."""
     data = classified.data
+    case = case.model_copy(update={"candidates": data.candidates})
     if data.decision is Decision.INADMISSIBLE:
         reason = data.message or ""
         return _next(case, Change.FOUND_INADMISSIBLE, (), now, nature=data.nature, inadmissible_reason=reason)
@@ -161,10 +139,17 @@ def _returned(
     if not (reply.text or "").strip():
         return Refused("reason-missing", "say why the complaint is not yours")
     after = _next(case, Change.RETURNED, (), now, nature=case.nature, in_triage=True)
-    return after.model_copy(update={"hops": case.hops + 1, "refused": (*case.refused, current.administration)})
+    return after.model_copy(
+        update={
+            "hops": case.hops + 1,
+            "refused": (*case.refused, current.administration),
+            "return_reason": reply.text,
+            "suggested_administration": reply.other_administration,
+        }
+    )
 
 
-def triage_request(case: CaseChanged, submitted: ComplaintSubmitted, reply: AdministrationReplied) -> TriageRequested:
+def triage_request(case: CaseChanged, submitted: ComplaintSubmitted) -> TriageRequested:
     """Asks for a new classification of a case that came back."""
     return TriageRequested(
         complaint_id=case.complaint_id,
@@ -172,8 +157,8 @@ def triage_request(case: CaseChanged, submitted: ComplaintSubmitted, reply: Admi
         received_at=case.received_at,
         round=case.hops,
         refused=case.refused,
-        reason=reply.text or "",
-        suggested_administration=reply.other_administration,
+        reason=case.return_reason or "",
+        suggested_administration=case.suggested_administration,
         kind=case.kind,
         language=submitted.language,
         place=submitted.place,
@@ -203,6 +188,63 @@ def _next(
             "assignments": assignments,
             "nature": nature,
             "in_triage": in_triage,
+            "triage_since": (case.triage_since if case.in_triage else now) if in_triage else None,
             "inadmissible_reason": inadmissible_reason,
         }
     )
+
+
+def fire(case: CaseChanged, timer: Timer, onboarded: Mapping[str, str], floor: float, now: datetime) -> CaseChanged:
+    """The case after a timer. `onboarded` maps each administration on board to itself and each other to its parent."""
+    if timer.kind is TimerKind.TAKE_OVER:
+        after = _taken_over(case, timer, onboarded, now)
+    elif timer.kind is TimerKind.FORCED_FORWARD:
+        after = _forced(case, timer, onboarded, floor, now)
+    else:
+        after = _next(case, _NOTICES[timer.kind], case.assignments, now, nature=case.nature, in_triage=case.in_triage)
+    return after.model_copy(update={"timers_fired": (*case.timers_fired, timer.name)})
+
+
+_NOTICES = {
+    TimerKind.TRIAGE_OVERDUE: Change.TRIAGE_OVERDUE,
+    TimerKind.FORWARD_MISSED: Change.FORWARD_DEADLINE_MISSED,
+    TimerKind.ANSWER_REMINDER: Change.ANSWER_DEADLINE_APPROACHING,
+    TimerKind.ANSWER_MISSED: Change.ANSWER_DEADLINE_MISSED,
+}
+
+
+def nearest_onboarded(code: str, onboarded: Mapping[str, str]) -> str:
+    """The administration itself if on board, else its nearest ancestor that is, else the last resort."""
+    seen: set[str] = set()
+    while onboarded.get(code, code) != code and code not in seen:
+        seen.add(code)
+        code = onboarded[code]
+    return code if onboarded.get(code) == code else MUNICIPAL_FALLBACK
+
+
+def _taken_over(case: CaseChanged, timer: Timer, onboarded: Mapping[str, str], now: datetime) -> CaseChanged:
+    (parked,) = case.assignments
+    taker = nearest_onboarded(parked.administration, onboarded)
+    return _assigned(case, timer, taker, parked.administration, now)
+
+
+def _forced(case: CaseChanged, timer: Timer, onboarded: Mapping[str, str], floor: float, now: datetime) -> CaseChanged:
+    """To the best suggestion above the floor that has not refused, or who stands in for it; else the last resort."""
+    suggested = (
+        c.administration for c in case.candidates if c.confidence >= floor and c.administration not in case.refused
+    )
+    code = next((code for code in suggested if code in onboarded), MUNICIPAL_FALLBACK)
+    taker = nearest_onboarded(code, onboarded)
+    return _assigned(case, timer, taker, None if taker == code else code, now)
+
+
+def _assigned(case: CaseChanged, timer: Timer, taker: str, on_behalf_of: str | None, now: datetime) -> CaseChanged:
+    assignment = AssignmentState(
+        assignment_id=derived_id(case.complaint_id, f"assignment-{timer.name}"),
+        administration=taker,
+        on_behalf_of=on_behalf_of,
+        status=AssignmentStatus.FORWARDED,
+        assigned_at=now,
+        status_since=now,
+    )
+    return _next(case, Change.FORWARDED, (assignment,), now, nature=case.nature)
