@@ -132,9 +132,14 @@ class RunningServices:
         return httpx.get(address, headers={"Access-Code": receipt["access_code"]})
 
     def conservation(self) -> dict[str, object]:
-        """What operations see."""
+        """What operations see. Waits while the tracker answers 503; raises httpx.HTTPStatusError for other errors."""
         headers = {"Authorization": f"Bearer {OPERATIONS_TOKEN}"}
-        return dict(httpx.get(f"{self.address('tracker')}/v1/conservation", headers=headers, timeout=30).json())
+        give_up_at = time.monotonic() + 60
+        while True:
+            answer = httpx.get(f"{self.address('tracker')}/v1/conservation", headers=headers, timeout=30)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > give_up_at:
+                return dict(answer.raise_for_status().json())
+            time.sleep(0.2)
 
 
 @dataclass(frozen=True)

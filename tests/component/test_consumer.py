@@ -51,16 +51,37 @@ class Stand:
         assert producer.flush(10) == 0
         return [event.id for event in events]
 
+    def produce_in_transaction(self, partition: int, number: int) -> list[UUID]:
+        """As an administration with a transactional client does: a marker follows the records."""
+        events = [submitted_event() for _ in range(number)]
+        producer = Producer({"bootstrap.servers": self.stores.bootstrap_servers, "transactional.id": str(uuid4())})
+        producer.init_transactions()
+        producer.begin_transaction()
+        for record in records_of(self.topic, events):
+            producer.produce(self.topic.name, record.value, record.key, partition, headers=list(record.headers))
+        producer.commit_transaction()
+        return [event.id for event in events]
+
+    async def next_offset(self, partition: int) -> int:
+        rows = await self.database.fetch(
+            "SELECT next_offset FROM inbox_positions WHERE consumer = $1 AND topic = $2 AND partition = $3",
+            self.name,
+            self.topic.name,
+            partition,
+        )
+        return int(rows[0]["next_offset"]) if rows else 0
+
     @asynccontextmanager
-    async def consuming(self) -> AsyncIterator[None]:
+    async def consuming(self, *more: Topic) -> AsyncIterator[None]:
         async def handle(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
             self.seen += [event.id for event in events]
             return []
 
         inbox = Inbox("tracker", self.name, Outbox(self.database), handle, self.topic.events)
         settings = Settings(self.stores.bootstrap_servers)
+        topics = [topic.name for topic in (self.topic, *more)]
         stopping = asyncio.Event()
-        task = asyncio.create_task(Consumer(inbox, settings, topics=[self.topic.name]).run(stopping))
+        task = asyncio.create_task(Consumer(inbox, settings, topics=topics).run(stopping))
         try:
             yield
         finally:
@@ -122,3 +143,32 @@ async def test_a_log_that_got_shorter_stops_its_partition(stand: Stand) -> None:
         await until(lambda: stand.stopped_partitions() == 1)
         healthy = stand.produce(1, 5)
         await until(lambda: stand.seen[10:] == healthy)
+
+
+async def test_a_quick_restart_reads_a_topic_that_was_added(stand: Stand) -> None:
+    """A static member that comes back within its session is given its old assignment without a look at its topics."""
+    first = stand.produce(0, 5)
+    async with stand.consuming():
+        await until(lambda: len(stand.seen) == 5)
+    added = Stand(stand.stores, stand.database, Topic(f"consumer.{uuid4()}", "test", (ComplaintSubmitted,), 1))
+    create_topics(stand.stores.bootstrap_servers, [added.topic])
+    second = added.produce(0, 5)
+    async with stand.consuming(added.topic):
+        await until(lambda: stand.seen == first + second)
+
+
+async def test_the_marker_of_a_transaction_at_the_end_is_no_loss_when_it_expires(stand: Stand) -> None:
+    ids = stand.produce_in_transaction(0, 3)
+    async with stand.consuming():
+        for _ in range(200):
+            if await stand.next_offset(0) == 4:
+                break
+            await asyncio.sleep(0.1)
+    assert stand.seen == ids
+    admin = AdminClient({"bootstrap.servers": stand.stores.bootstrap_servers})
+    for future in admin.delete_records([TopicPartition(stand.topic.name, 0, 4)]).values():
+        future.result()
+    async with stand.consuming():
+        more = stand.produce(0, 2, sequence=9)
+        await until(lambda: stand.seen[3:] == more)
+    assert stand.stopped_partitions() == 0

@@ -1,5 +1,6 @@
 """The inbox on a real PostgreSQL: each record once in effect, and the four outcomes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
@@ -7,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.contracts.envelope import AnyEvent
-from shared.contracts.topics import SUBMITTED
+from shared.contracts.topics import CLASSIFIED, SUBMITTED, administration_outbox, administration_rejected
 from shared.database.pool import Connection, Database, incarnation_of
 from shared.messaging.codec import Outgoing, Record, encode
 from shared.messaging.inbox import Inbox, PositionWentBack, TooManyUnreadable
@@ -144,4 +145,104 @@ async def test_a_failing_record_is_held_and_its_key_waits_while_others_go_on(sta
     assert await stand.inbox.retry_held() == 0, "not before its time"
     assert await stand.inbox.retry_held(at_once=True) == 3
     assert await stand.seen() == [other.id, bad.id, later.id, last.id]
+    assert await stand.count("unhandled_records") == 0
+
+
+async def test_two_instances_on_one_complaint_work_one_after_the_other(stand: Stand) -> None:
+    """Its records in two topics may be in the hands of two instances: the second must see what the first did."""
+    event = submitted_event()
+    steps: list[str] = []
+    first_is_inside = asyncio.Event()
+
+    def inbox(name: str) -> Inbox:
+        async def handle(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
+            steps.append(f"{name} begins")
+            first_is_inside.set()
+            await asyncio.sleep(0.3)
+            steps.append(f"{name} ends")
+            return []
+
+        return Inbox("tracker", "test", Outbox(stand.database), handle, SUBMITTED.events)
+
+    other = (CLASSIFIED.name, 0)
+    await stand.inbox.register({other: 0})
+    record = records_of(SUBMITTED, [event])[0]
+    first = asyncio.create_task(inbox("first").commit({PARTITION: [record]}, {PARTITION: 0}))
+    await first_is_inside.wait()
+    await inbox("second").commit({other: [replace(record, topic=CLASSIFIED.name)]}, {other: 0})
+    await first
+    assert steps == ["first begins", "first ends", "second begins", "second ends"]
+
+
+@dataclass
+class Outside:
+    """An inbox for records that an administration wrote; its handler fails for those in `failing`."""
+
+    inbox: Inbox
+    failing: set[str] = field(default_factory=set)
+    seen: list[str] = field(default_factory=list)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+
+
+OUTSIDE = administration_outbox("sante")
+OUTSIDE_PARTITION = (OUTSIDE.name, 0)
+
+
+@pytest.fixture
+async def outside(stand: Stand) -> Outside:
+    async def handle(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
+        if outside.failing & {event.external_id for event in events}:
+            raise ValueError("this event cannot be handled")
+        outside.seen += [event.external_id or "" for event in events]
+        return []
+
+    def refuse(record: Record, reason: str) -> Outgoing:
+        outside.refused.append((record.offset, reason))
+        return Outgoing(administration_rejected("sante").name, 0, b"", (), b"{}")
+
+    inbox = Inbox("tracker", "outside", Outbox(stand.database), handle, OUTSIDE.events, refuse=refuse)
+    await inbox.register({OUTSIDE_PARTITION: 0})
+    outside = Outside(inbox)
+    return outside
+
+
+def reply(offset: int, **changed: object) -> Record:
+    headers = {"ce_specversion": "1.0", "ce_id": f"reply-{offset}", "ce_time": "2026-03-02T12:00:00Z"}
+    headers |= {"ce_type": OUTSIDE.events[0].TYPE}
+    value = b'{"assignment_id": "%s", "action": "acknowledged"}' % str(uuid4()).encode()
+    record = Record(OUTSIDE.name, 0, offset, None, tuple((n, v.encode()) for n, v in headers.items()), value)
+    return replace(record, **changed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda r: replace(r, headers=tuple((name, b"") for name, _ in r.headers)),
+        lambda r: replace(r, headers=()),
+        lambda r: replace(r, headers=(*r.headers, ("ce_id", b"\xff\xfe"))),
+        lambda r: replace(r, headers=(*r.headers, ("ce_id", b"nul\x00inside"))),
+        lambda r: replace(r, headers=(*r.headers, ("ce_time", b"9999-99-99"))),
+        lambda r: replace(r, headers=(*r.headers, ("content-type", b"application/cloudevents+json"))),
+        lambda r: replace(r, value=b"[" * 500_000),
+        lambda r: replace(r, value=r.value[:-1] + b', "text": "\\u0000"}'),
+        lambda r: replace(r, value=b"\xff\xfe"),
+        lambda r: replace(r, value=None),
+    ],
+)
+async def test_a_hostile_record_is_refused_and_stops_nobody(stand: Stand, outside: Outside, spoil: object) -> None:
+    assert callable(spoil)
+    records = [reply(0), spoil(reply(1)), reply(2)]
+    assert await outside.inbox.commit({OUTSIDE_PARTITION: records}, {OUTSIDE_PARTITION: 0}) == {OUTSIDE_PARTITION: 3}
+    assert outside.seen == ["reply-0", "reply-2"]
+    assert [offset for offset, _ in outside.refused] == [1]
+    assert await stand.count("unhandled_records") == 0
+
+
+async def test_a_held_record_without_a_key_holds_up_no_other(stand: Stand, outside: Outside) -> None:
+    outside.failing.add("reply-1")
+    await outside.inbox.commit({OUTSIDE_PARTITION: [reply(0), reply(1), reply(2)]}, {OUTSIDE_PARTITION: 0})
+    assert outside.seen == ["reply-0", "reply-2"]
+    outside.failing.clear()
+    assert await outside.inbox.retry_held(at_once=True) == 1
+    assert outside.seen == ["reply-0", "reply-2", "reply-1"]
     assert await stand.count("unhandled_records") == 0

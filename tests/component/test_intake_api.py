@@ -10,10 +10,12 @@ import pytest
 
 from services.intake.api import make_router
 from services.intake.domain import Submission
-from services.intake.handlers import AcceptSubmissions, Outcome
+from services.intake.handlers import AcceptSubmissions, Outcome, restore
+from shared.contracts.envelope import Event
+from shared.contracts.events import ComplaintSubmitted
 from shared.contracts.reference import AccessCodes, parse_reference
 from shared.database.group_commit import GroupCommit
-from shared.database.pool import Database, incarnation_of
+from shared.database.pool import Connection, Database, incarnation_of
 from shared.messaging.outbox import Outbox
 from shared.runtime.clock import SystemClock
 from shared.runtime.http import Health, make_app
@@ -138,3 +140,30 @@ async def test_text_is_normalised_and_never_cleaned_of_meaning(client: httpx.Asy
     text = "Cafe\u0301 \x00<b>«الماء مقطوع»</b> '; DROP TABLE 🙏\r\nligne"
     assert (await post(client, {**BODY, "text": text})).status_code == 201
     assert "Café <b>«الماء مقطوع»</b> '; DROP TABLE 🙏\\nligne" in (await journal(database))[0]
+
+
+async def test_a_key_is_known_again_after_a_restore(client: httpx.AsyncClient, database: Database) -> None:
+    """The submissions table went back in time and is rebuilt from the events: same key, same receipt."""
+    first = await post(client, BODY, key="one")
+    (value,) = await journal(database)
+    (row,) = await database.fetch("DELETE FROM submissions RETURNING key, complaint_id")
+    data = ComplaintSubmitted.model_validate_json(value)
+    event = Event(row["complaint_id"], "/chikaya/intake", row["complaint_id"], data.received_at, row["key"], data)
+
+    async def work(connection: Connection) -> None:
+        await restore(connection, [event])
+
+    await database.run(work)
+    assert (await post(client, BODY, key="one")).json() == first.json()
+    assert (await post(client, {**BODY, "text": "Autre chose"}, key="one")).status_code == 422
+    assert len(await journal(database)) == 1
+
+
+async def test_too_many_at_once_are_asked_to_come_back(database: Database) -> None:
+    full: GroupCommit[Submission, Outcome] = GroupCommit(AcceptSubmissions(Outbox(database)), waiting=0)
+    app = make_app("intake", HttpSettings(), Health(ready=True), [make_router(full, SystemClock(), CODES)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as client:
+        refused = await post(client, BODY)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert await journal(database) == []
