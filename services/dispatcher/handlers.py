@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from services.dispatcher import store
+from services.dispatcher import registry_store, store
 from services.dispatcher.domain.case import (
     SOURCE,
     Refused,
@@ -69,7 +69,7 @@ class AdvanceCases:
         if early:
             await store.put_pending(connection, early)
         if ready:
-            outgoing += self._assign(ready, cases, await store.holders(connection))
+            outgoing += self._assign(ready, cases, await registry_store.holders(connection))
         await store.save(connection, cases, self._policy)
         return outgoing
 
@@ -157,7 +157,7 @@ class FireTimers:
         async def work(connection: Connection) -> tuple[int, list[Outgoing]]:
             now = self._clock.now()
             cases = await store.lock_due(connection, now, _TIMERS_AT_ONCE)
-            holders = await store.holders(connection) if cases else {}
+            holders = await registry_store.holders(connection) if cases else {}
             outgoing: list[Outgoing] = []
             for case in cases.values():
                 outgoing += self._fire(case, holders, now)

@@ -2,13 +2,19 @@
 
 import asyncio
 
-from services.dispatcher import store
+from pydantic import SecretStr
+
+from services.dispatcher import registry_store
+from services.dispatcher.administrations import Administrations, MoveQueues, RestoreRegistry
+from services.dispatcher.api import make_provisioning_router, make_registry_router, make_replies_router
 from services.dispatcher.domain.clocks import Policy
 from services.dispatcher.handlers import AdvanceCases, ApplyReplies, FireTimers, RefuseUnreadable, RestoreCases
+from services.dispatcher.replies import AcceptReplies, Reply, ReplyOutcome
 from services.dispatcher.settings import DispatcherSettings
 from shared.contracts.administrations import registry
 from shared.contracts.events import AdministrationReplied
 from shared.contracts.topics import CLASSIFIED, OUTBOX_PATTERN, SUBMITTED
+from shared.database.group_commit import GroupCommit
 from shared.database.pool import Connection
 from shared.messaging.consumer import Consumer
 from shared.messaging.inbox import Inbox
@@ -45,18 +51,38 @@ def main() -> None:
 
         async def seed_then_consume(stopping: asyncio.Event) -> None:
             async def seed(connection: Connection) -> None:
-                await store.seed_administrations(connection, registry().values())
+                await registry_store.seed(connection, registry().values())
 
             await platform.database.run(seed)
             await consumer.run(stopping)
 
+        registry_queries = registry_store.RegistryQueries(platform.database)
+        steps = Administrations(platform.outbox, platform.clock)
+        over_http: GroupCommit[Reply, ReplyOutcome] = GroupCommit(
+            AcceptReplies(platform.outbox, ApplyReplies(policy, platform.clock))
+        )
+
         return Parts(
+            routers=[
+                make_registry_router(steps, registry_queries, _secret(settings.operations_token)),
+                make_provisioning_router(steps, registry_queries, _secret(settings.provisioner_token)),
+                make_replies_router(registry_queries, over_http),
+            ],
             consumers=[administrations],
-            tasks=[seed_then_consume, timers.run],
-            restore=RestoreCases(policy, platform.clock),
+            tasks=[
+                seed_then_consume,
+                timers.run,
+                MoveQueues(platform.outbox, policy, platform.clock).run,
+                over_http.run_until,
+            ],
+            restore=RestoreRegistry(RestoreCases(policy, platform.clock)),
         )
 
     run_service("dispatcher", settings, build)
+
+
+def _secret(token: SecretStr | None) -> str | None:
+    return None if token is None else token.get_secret_value()
 
 
 if __name__ == "__main__":

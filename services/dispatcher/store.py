@@ -8,16 +8,10 @@ from uuid import UUID
 import asyncpg
 
 from services.dispatcher.domain.clocks import Policy
-from shared.contracts.administrations import Administration, Onboarding
 from shared.contracts.envelope import Event
 from shared.contracts.events import CaseChanged, ComplaintClassified, ComplaintSubmitted
 from shared.database.pool import Connection
 
-_SEED = """
-INSERT INTO administrations (code, parent, onboarded)
-SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[]) ON CONFLICT (code) DO NOTHING
-"""
-_ONBOARDED = "SELECT code, CASE WHEN onboarded THEN code ELSE parent END AS holder FROM administrations"
 _LOCK = "SELECT state, submitted FROM cases WHERE complaint_id = ANY($1::uuid[]) ORDER BY complaint_id FOR UPDATE"
 _SAVE = """
 INSERT INTO cases (complaint_id, version, state, submitted, next_due)
@@ -26,13 +20,15 @@ ON CONFLICT (complaint_id) DO UPDATE
 SET version = excluded.version, state = excluded.state, submitted = coalesce(excluded.submitted, cases.submitted),
     next_due = excluded.next_due
 WHERE cases.version < excluded.version OR cases.version = excluded.version AND cases.submitted IS NULL
+RETURNING complaint_id
 """
 _DUE = """
 SELECT state, submitted FROM cases WHERE next_due <= $1 ORDER BY next_due LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 _SAVE_ASSIGNMENTS = """
-INSERT INTO assignments (assignment_id, complaint_id, administration)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) ON CONFLICT DO NOTHING
+INSERT INTO assignments (assignment_id, complaint_id, administration, status, received_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
+ON CONFLICT (assignment_id) DO UPDATE SET status = excluded.status WHERE assignments.status <> excluded.status
 """
 _ASSIGNED = """
 SELECT assignment_id, complaint_id, administration FROM assignments WHERE assignment_id = ANY($1::uuid[])
@@ -63,18 +59,6 @@ class StoredCase:
     submitted: ComplaintSubmitted | None
 
 
-async def seed_administrations(connection: Connection, administrations: Iterable[Administration]) -> None:
-    """Adds administrations that are not there yet."""
-    bodies = list(administrations)
-    ready = [body.onboarding is Onboarding.READY for body in bodies]
-    await connection.execute(_SEED, [body.code for body in bodies], [body.parent for body in bodies], ready)
-
-
-async def holders(connection: Connection) -> dict[str, str]:
-    """Each administration that has its queue maps to itself, each other to its parent."""
-    return {row["code"]: row["holder"] for row in await connection.fetch(_ONBOARDED)}
-
-
 async def lock(connection: Connection, complaint_ids: Iterable[UUID]) -> dict[UUID, StoredCase]:
     """Locks cases in order of their ids."""
     return _cases(await connection.fetch(_LOCK, sorted(set(complaint_ids))))
@@ -99,7 +83,7 @@ def _cases(rows: Sequence[asyncpg.Record]) -> dict[UUID, StoredCase]:
 async def save(connection: Connection, cases: Mapping[UUID, StoredCase], policy: Policy) -> None:
     """Stores cases whose version is higher than the stored one, with the moment of their next timer."""
     states = [case.state for case in cases.values()]
-    await connection.execute(
+    stored = await connection.fetch(
         _SAVE,
         list(cases),
         [state.version for state in states],
@@ -107,7 +91,13 @@ async def save(connection: Connection, cases: Mapping[UUID, StoredCase], policy:
         [None if c.submitted is None else c.submitted.model_dump(mode="json") for c in cases.values()],
         [next((timer.due_at for timer in policy.timers(state)), None) for state in states],
     )
-    assignments = [(a.assignment_id, s.complaint_id, a.administration) for s in states for a in s.assignments]
+    newer = {row["complaint_id"] for row in stored}
+    assignments = [
+        (a.assignment_id, s.complaint_id, a.administration, a.status.value, s.received_at)
+        for s in states
+        if s.complaint_id in newer
+        for a in s.assignments
+    ]
     if assignments:
         await connection.execute(_SAVE_ASSIGNMENTS, *map(list, zip(*assignments, strict=True)))
 

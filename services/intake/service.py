@@ -1,7 +1,5 @@
 """Composition root of intake: was it received, and what proves it?"""
 
-import asyncio
-
 from services.intake.api import make_router
 from services.intake.domain import Submission
 from services.intake.handlers import AcceptSubmissions, Outcome, restore
@@ -20,14 +18,9 @@ def main() -> None:
     def build(platform: Platform) -> Parts:
         commits: GroupCommit[Submission, Outcome] = GroupCommit(AcceptSubmissions(platform.outbox))
 
-        async def commit_until_stopped(stopping: asyncio.Event) -> None:
-            committing = asyncio.create_task(commits.run())
-            await stopping.wait()
-            committing.cancel()
-
         return Parts(
             routers=[make_router(commits, platform.clock, codes)],
-            tasks=[commit_until_stopped],
+            tasks=[commits.run_until],
             restore=restore,
             works_without_kafka=True,
         )

@@ -16,11 +16,23 @@ _REGISTRY = Path(__file__).with_name("administrations.csv")
 
 
 class Onboarding(StrEnum):
-    """How far an administration is on its way to having its own queue."""
+    """What is announced of an administration, as the list says; the dispatcher's registry knows what is so."""
 
     READY = "ready"
     FINALISING = "finalising"
     PLANNED = "planned"
+
+
+class AdministrationState(StrEnum):
+    """Where an administration stands: it gets complaints when `ready`; before, they are parked."""
+
+    LISTED = "listed"
+    REQUESTED = "requested"
+    PROVISIONED = "provisioned"
+    RELEASING = "releasing"
+    READY = "ready"
+    OFFBOARDING = "offboarding"
+    OFFBOARDED = "offboarded"
 
 
 @dataclass(frozen=True, slots=True)

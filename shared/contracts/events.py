@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import Base64Bytes, Field
 
+from shared.contracts.administrations import AdministrationState
 from shared.contracts.envelope import Contract, EventData
 from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change, ReplyAction
 
@@ -275,6 +276,20 @@ class AssignmentForwarded(EventData):
     language: Language | None = None
     place: Place | None = None
     personal: PersonalData
+
+
+class AdministrationChanged(EventData):
+    """News for an administration about its own connection, in its inbox; a client may ignore it.
+
+    `provisioned`: its topics and credentials are in place. `ready` with a higher `generation`: its credentials were
+    replaced. `offboarding`: it gets no more complaints.
+    """
+
+    TYPE: ClassVar = "ma.chikaya.administration.changed.v1"
+
+    administration: str
+    state: AdministrationState
+    generation: int
 
 
 class AdministrationReplied(EventData):

@@ -12,6 +12,7 @@ from zlib import crc32
 
 from shared.contracts.envelope import EventData
 from shared.contracts.events import (
+    AdministrationChanged,
     AdministrationReplied,
     AssignmentForwarded,
     CaseChanged,
@@ -65,7 +66,7 @@ OUTBOX_PATTERN = r"^administrations\.[a-z][a-z0-9-]{1,62}\.outbox$"
 
 def administration_inbox(code: str) -> Topic:
     """What an administration has to answer. One partition: an administration sees its complaints in order."""
-    return _administration_topic(code, "inbox", "dispatcher", (AssignmentForwarded,))
+    return _administration_topic(code, "inbox", "dispatcher", (AssignmentForwarded, AdministrationChanged))
 
 
 def administration_outbox(code: str) -> Topic:

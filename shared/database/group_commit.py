@@ -57,6 +57,12 @@ class GroupCommit(Generic[Item, Result]):
                 self._arrived.clear()
             await self._settle(group)
 
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        """Commits groups until `stopping` is set."""
+        committing = asyncio.create_task(self.run())
+        await stopping.wait()
+        committing.cancel()
+
     async def _settle(self, group: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
         try:
             results = await self._commit([item for item, _ in group])

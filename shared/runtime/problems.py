@@ -50,6 +50,16 @@ _TITLES: dict[str, Text] = {
         "fr": "Trop tard : la décision est déjà partie",
         "en": "Too late: the decision went out",
     },
+    "not-possible-now": {
+        "ar": "هذه العملية غير ممكنة في الحالة الراهنة",
+        "fr": "Cette opération n’est pas possible dans l’état actuel",
+        "en": "This is not possible in the present state",
+    },
+    "reply-refused": {
+        "ar": "رُفض رد الإدارة",
+        "fr": "La réponse de l’administration est refusée",
+        "en": "The administration’s reply is refused",
+    },
     "unavailable": {
         "ar": "الخدمة غير متاحة مؤقتا، المرجو إعادة المحاولة بعد لحظات",
         "fr": "Service momentanément indisponible, veuillez réessayer dans un instant",
@@ -110,6 +120,8 @@ class Problem(Exception):
     errors: Sequence[tuple[str, str, Mapping[str, Any]]] = ()
     """(field, message key, values of the message) of each field at fault."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    """Further members of the document (RFC 9457 section 3.2)."""
 
 
 def problem_response(problem: Problem, language: Spoken) -> Response:
@@ -118,6 +130,7 @@ def problem_response(problem: Problem, language: Spoken) -> Response:
         "type": f"https://chikaya.ma/problems/{problem.kind}",
         "title": _TITLES[problem.kind][language],
         "status": problem.status,
+        **problem.extensions,
     }
     if problem.errors:
         body["errors"] = [

@@ -43,7 +43,7 @@ class TestAdministration:
         found: list[str] = []
 
         def arrived() -> bool:
-            found.extend(d["assignment_id"] for d in self.read("inbox") if d["reference"] == receipt["reference"])
+            found.extend(d["assignment_id"] for d in self.read("inbox") if d.get("reference") == receipt["reference"])
             return bool(found)
 
         wait_until(arrived)

@@ -8,7 +8,7 @@ import pytest
 
 from services.classifier.domain.classification import Lexicon
 from services.classifier.handlers import ClassifyComplaints
-from services.dispatcher import store as dispatcher_store
+from services.dispatcher import registry_store
 from services.dispatcher.domain.clocks import Policy
 from services.dispatcher.handlers import AdvanceCases
 from services.notifier.handlers import NotifyCitizens
@@ -159,7 +159,7 @@ async def test_each_input_twice_is_each_input_once(url: str, case: Case) -> None
     connection = await database.connect()
     database.trust(await incarnation_of(connection))
     if case.service == "dispatcher":
-        await dispatcher_store.seed_administrations(connection, registry().values())
+        await registry_store.seed(connection, registry().values())
     await connection.close()
     events = tuple(event for topic, _ in case.inputs for event in topic.events)
     inbox = Inbox(case.service, case.service, Outbox(database), case.handler(), events)

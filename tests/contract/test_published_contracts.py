@@ -34,6 +34,7 @@ from deploy.contracts import (
 )
 from deploy.provisioning import provision_topics
 from shared.contracts import events
+from shared.contracts.administrations import AdministrationState
 from shared.contracts.envelope import Event, EventData
 from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change, ReplyAction
 from shared.contracts.topics import OUTBOX_PATTERN, Topic, topic_named
@@ -128,6 +129,7 @@ _EXAMPLES: tuple[EventData, ...] = (
         place=_PLACE,
         personal=_CLEAR,
     ),
+    events.AdministrationChanged(administration=ARABIC, state=AdministrationState.PROVISIONED, generation=1),
     events.AdministrationReplied(assignment_id=SOME_ID, action=ReplyAction.ANSWERED, text=ARABIC),
     events.ReplyRejected(administration="energie", origin="t/0/1", reply_id=ARABIC, reason="unreadable", detail=ARABIC),
     events.NotificationRecorded(
