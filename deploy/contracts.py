@@ -16,6 +16,7 @@ from pydantic_core import core_schema
 
 from shared.contracts.envelope import EventData
 from shared.contracts.topics import (
+    CITIZEN_ACTIONS,
     CLASSIFIED,
     DELIVERIES,
     INTERNAL,
@@ -45,7 +46,7 @@ TOPICS: tuple[Topic, ...] = (*INTERNAL, INBOX, OUTBOX, REJECTED, DEAD_LETTERS)
 
 READERS: Mapping[str, tuple[Topic, ...]] = {
     "classifier": (SUBMITTED, TRIAGE_REQUESTS),
-    "dispatcher": (SUBMITTED, CLASSIFIED, OUTBOX),
+    "dispatcher": (SUBMITTED, CITIZEN_ACTIONS, CLASSIFIED, OUTBOX),
     "tracker": (SUBMITTED, LIFECYCLE, DELIVERIES),
     "notifier": (SUBMITTED, LIFECYCLE),
     ADMINISTRATION: (INBOX, REJECTED),

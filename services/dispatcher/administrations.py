@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.dispatcher import registry_store, store
-from services.dispatcher.domain.case import SOURCE, forwarded
+from services.dispatcher.domain.case import SOURCE
 from services.dispatcher.domain.clocks import Policy
 from services.dispatcher.domain.onboarding import (
     Entry,
@@ -20,6 +20,7 @@ from services.dispatcher.domain.onboarding import (
     released,
     unfinished_assignment,
 )
+from services.dispatcher.handlers import records
 from services.dispatcher.store import StoredCase
 from shared.contracts.administrations import MUNICIPAL_FALLBACK, Administration, Onboarding
 from shared.contracts.administrations import AdministrationState as State
@@ -181,7 +182,7 @@ class MoveQueues:
     ) -> tuple[bool, list[Outgoing]]:
         """Moves the assignments of a page that are still what the queue says; whether any moved or left the queue."""
         cases = await store.lock(connection, [complaint_id for _, complaint_id in page])
-        onboarded = await registry_store.holders(connection) if leaving else {}
+        directory = await registry_store.directory(connection) if leaving else None
         find = unfinished_assignment if leaving else parked_assignment
         now = self._clock.now()
         outgoing: list[Outgoing] = []
@@ -195,26 +196,24 @@ class MoveQueues:
                 continue
             if case.submitted is None:
                 continue
-            if leaving:
+            if directory is not None:
                 gone.append(assignment_id)
-                case.state, after = handed_over(case.state, before, onboarded, now)
+                case.state = handed_over(case.state, before, directory, now)
             else:
-                case.state, after = released(case.state, before, now)
+                case.state = released(case.state, before, now)
             moved[complaint_id] = case
-            outgoing += _tell(case, before, after, now)
+            outgoing.append(_moved(case, before, now))
+        outgoing += await records.forward(connection, list(moved.values()), now)
         await store.save(connection, moved, self._policy)
         await registry_store.leave_queue(connection, gone)
         return bool(moved or gone), outgoing
 
 
-def _tell(case: StoredCase, before: AssignmentState, after: AssignmentState, now: datetime) -> list[Outgoing]:
-    """The case's new version and the inbox record; their ids are made from the assignments', as everywhere."""
-    assert case.submitted is not None
-    subject, cause = case.state.complaint_id, before.assignment_id
-    lifecycle = Event(derived_id(cause, "move"), SOURCE, subject, now, causation_id=cause, data=case.state)
-    data, cause = forwarded(case.state, after, case.submitted), after.assignment_id
-    inbox = Event(derived_id(cause, "forward"), SOURCE, subject, now, causation_id=cause, data=data)
-    return [encode(LIFECYCLE, lifecycle), encode(administration_inbox(after.administration), inbox)]
+def _moved(case: StoredCase, before: AssignmentState, now: datetime) -> Outgoing:
+    """The case's new version; its id is made from the assignment's, as everywhere."""
+    cause = before.assignment_id
+    event = Event(derived_id(cause, "move"), SOURCE, case.state.complaint_id, now, causation_id=cause, data=case.state)
+    return encode(LIFECYCLE, event)
 
 
 class RestoreRegistry:

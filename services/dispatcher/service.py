@@ -13,7 +13,7 @@ from services.dispatcher.replies import AcceptReplies, Reply, ReplyOutcome
 from services.dispatcher.settings import DispatcherSettings
 from shared.contracts.administrations import registry
 from shared.contracts.events import AdministrationReplied
-from shared.contracts.topics import CLASSIFIED, OUTBOX_PATTERN, SUBMITTED
+from shared.contracts.topics import CITIZEN_ACTIONS, CLASSIFIED, OUTBOX_PATTERN, SUBMITTED
 from shared.database.group_commit import GroupCommit
 from shared.database.pool import Connection
 from shared.messaging.consumer import Consumer
@@ -33,7 +33,7 @@ def main() -> None:
             "dispatcher",
             platform.outbox,
             AdvanceCases(policy, platform.clock),
-            (*SUBMITTED.events, *CLASSIFIED.events),
+            (*SUBMITTED.events, *CLASSIFIED.events, *CITIZEN_ACTIONS.events),
         )
         replies = Inbox(
             "dispatcher",
@@ -44,7 +44,7 @@ def main() -> None:
             proof=("apply", "reject"),
             refuse=RefuseUnreadable(platform.clock),
         )
-        consumer = Consumer(cases, settings, topics=[SUBMITTED.name, CLASSIFIED.name])
+        consumer = Consumer(cases, settings, topics=[SUBMITTED.name, CLASSIFIED.name, CITIZEN_ACTIONS.name])
         administrations = Consumer(replies, settings, pattern=OUTBOX_PATTERN)
 
         timers = FireTimers(platform.outbox, policy, platform.clock)

@@ -3,13 +3,22 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
+from pydantic import TypeAdapter
 
 from services.dispatcher.domain.clocks import Policy
-from shared.contracts.envelope import Event
-from shared.contracts.events import CaseChanged, ComplaintClassified, ComplaintSubmitted
+from shared.contracts.envelope import AnyEvent, Event
+from shared.contracts.events import (
+    CaseChanged,
+    CitizenActed,
+    ComplaintClassified,
+    ComplaintSubmitted,
+    Notice,
+    PersonalData,
+)
 from shared.database.pool import Connection
 
 _LOCK = "SELECT state, submitted FROM cases WHERE complaint_id = ANY($1::uuid[]) ORDER BY complaint_id FOR UPDATE"
@@ -23,7 +32,13 @@ WHERE cases.version < excluded.version OR cases.version = excluded.version AND c
 RETURNING complaint_id
 """
 _DUE = """
-SELECT state, submitted FROM cases WHERE next_due <= $1 ORDER BY next_due LIMIT $2 FOR UPDATE SKIP LOCKED
+SELECT state, submitted FROM cases WHERE next_due <= $1 AND submitted IS NOT NULL
+ORDER BY next_due LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+_RESCHEDULE = """
+UPDATE cases SET next_due = moved.next_due
+FROM unnest($1::uuid[], $2::timestamptz[]) AS moved (complaint_id, next_due)
+WHERE cases.complaint_id = moved.complaint_id
 """
 _SAVE_ASSIGNMENTS = """
 INSERT INTO assignments (assignment_id, complaint_id, administration, status, received_at)
@@ -34,12 +49,13 @@ _ASSIGNED = """
 SELECT assignment_id, complaint_id, administration FROM assignments WHERE assignment_id = ANY($1::uuid[])
 """
 _PUT_PENDING = """
-INSERT INTO pending_inputs (complaint_id, event_id, happened_at, classified)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::jsonb[]) ON CONFLICT (event_id) DO NOTHING
+INSERT INTO pending_inputs (complaint_id, event_id, happened_at, type, data)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::jsonb[])
+ON CONFLICT (event_id) DO NOTHING
 """
 _TAKE_PENDING = """
 DELETE FROM pending_inputs WHERE complaint_id = ANY($1::uuid[])
-RETURNING complaint_id, event_id, happened_at, classified
+RETURNING complaint_id, event_id, happened_at, type, data
 """
 _REGISTER_MESSAGES = """
 INSERT INTO administration_messages (administration, external_id, event_id)
@@ -49,6 +65,32 @@ _MESSAGES = """
 SELECT administration, external_id, event_id FROM administration_messages
 WHERE (administration, external_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 """
+
+
+_PUT_MESSAGES = """
+INSERT INTO messages (action_id, complaint_id, acted_at, notice, personal)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::jsonb[]) ON CONFLICT DO NOTHING
+"""
+_MESSAGES_OF = """
+SELECT action_id, complaint_id, acted_at, notice, personal FROM messages
+WHERE complaint_id = ANY($1::uuid[]) ORDER BY acted_at, action_id
+"""
+
+_PENDING: dict[str, type[ComplaintClassified] | type[CitizenActed]] = {
+    ComplaintClassified.TYPE: ComplaintClassified,
+    CitizenActed.TYPE: CitizenActed,
+}
+_SOURCES = {ComplaintClassified.TYPE: "/chikaya/classifier", CitizenActed.TYPE: "/chikaya/intake"}
+_PERSONAL: TypeAdapter[PersonalData] = TypeAdapter(PersonalData)
+
+
+class Message(NamedTuple):
+    """What a citizen wrote about a complaint, for whoever has it."""
+
+    action_id: UUID
+    acted_at: datetime
+    notice: Notice
+    personal: PersonalData
 
 
 @dataclass(slots=True)
@@ -89,7 +131,7 @@ async def save(connection: Connection, cases: Mapping[UUID, StoredCase], policy:
         [state.version for state in states],
         [state.model_dump(mode="json") for state in states],
         [None if c.submitted is None else c.submitted.model_dump(mode="json") for c in cases.values()],
-        [next((timer.due_at for timer in policy.timers(state)), None) for state in states],
+        [_next_due(state, policy) for state in states],
     )
     newer = {row["complaint_id"] for row in stored}
     assignments = [
@@ -108,30 +150,63 @@ async def assigned(connection: Connection, assignment_ids: Sequence[UUID]) -> di
     return {row["assignment_id"]: (row["complaint_id"], row["administration"]) for row in rows}
 
 
-async def put_pending(connection: Connection, early: Sequence[Event[ComplaintClassified]]) -> None:
-    """Keeps classifications whose case is not open yet."""
+async def reschedule(connection: Connection, cases: Sequence[StoredCase], policy: Policy) -> None:
+    """Stores anew when the next timers are due, for cases under a policy that has changed."""
+    states = [case.state for case in cases]
+    await connection.execute(_RESCHEDULE, [s.complaint_id for s in states], [_next_due(s, policy) for s in states])
+
+
+def _next_due(state: CaseChanged, policy: Policy) -> datetime | None:
+    return next((timer.due_at for timer in policy.timers(state)), None)
+
+
+async def put_pending(connection: Connection, early: Sequence[AnyEvent]) -> None:
+    """Keeps inputs whose case is not open yet."""
     await connection.execute(
         _PUT_PENDING,
-        [event.data.complaint_id for event in early],
+        [event.subject for event in early],
         [event.id for event in early],
         [event.time for event in early],
+        [event.data.TYPE for event in early],
         [event.data.model_dump(mode="json") for event in early],
     )
 
 
-async def take_pending(connection: Connection, complaint_ids: Sequence[UUID]) -> list[Event[ComplaintClassified]]:
-    """Takes the classifications that waited for these cases."""
+async def take_pending(connection: Connection, complaint_ids: Sequence[UUID]) -> list[AnyEvent]:
+    """Takes the inputs that waited for these cases."""
     return [
         Event(
             id=row["event_id"],
-            source="/chikaya/classifier",
+            source=_SOURCES[row["type"]],
             subject=row["complaint_id"],
             time=row["happened_at"],
             causation_id=row["event_id"],
-            data=ComplaintClassified.model_validate(row["classified"]),
+            data=_PENDING[row["type"]].model_validate(row["data"]),
         )
         for row in await connection.fetch(_TAKE_PENDING, complaint_ids)
     ]
+
+
+async def put_messages(connection: Connection, messages: Sequence[tuple[UUID, Message]]) -> None:
+    """Keeps (complaint id, message), each once."""
+    await connection.execute(
+        _PUT_MESSAGES,
+        [message.action_id for _, message in messages],
+        [complaint_id for complaint_id, _ in messages],
+        [message.acted_at for _, message in messages],
+        [message.notice.value for _, message in messages],
+        [message.personal.model_dump(mode="json") for _, message in messages],
+    )
+
+
+async def messages_of(connection: Connection, complaint_ids: Sequence[UUID]) -> dict[UUID, list[Message]]:
+    """What the citizens of these complaints wrote, in order."""
+    found: dict[UUID, list[Message]] = {}
+    for row in await connection.fetch(_MESSAGES_OF, complaint_ids):
+        personal = _PERSONAL.validate_python(row["personal"])
+        message = Message(row["action_id"], row["acted_at"], Notice(row["notice"]), personal)
+        found.setdefault(row["complaint_id"], []).append(message)
+    return found
 
 
 async def register_messages(

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.intake import store
-from services.intake.domain import Submission
+from services.intake.domain.actions import Action
+from services.intake.domain.filing import Submission
 from services.intake.store import Stored
 from shared.contracts.envelope import AnyEvent
-from shared.contracts.topics import SUBMITTED
+from shared.contracts.events import CitizenActed, ComplaintSubmitted
+from shared.contracts.topics import CITIZEN_ACTIONS, SUBMITTED
 from shared.database.pool import Connection
 from shared.messaging.codec import Outgoing, encode
 from shared.messaging.outbox import Outbox
@@ -45,7 +47,24 @@ def _outcome(submission: Submission, stored: Stored | None) -> Outcome:
     return Outcome(stored, same_content=stored.digest == submission.digest)
 
 
+class AcceptActions:
+    """Commits a group of citizens' actions; whether each is the one stored under its key."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    async def __call__(self, actions: Sequence[Action]) -> Sequence[bool]:
+        async def work(connection: Connection) -> tuple[list[bool], list[Outgoing]]:
+            new, digests = await store.insert_actions(connection, actions)
+            events = {action.event.id: action.event for action in reversed(actions) if action.event.id in new}
+            accepted = [digests[action.event.id] == action.digest for action in actions]
+            return accepted, [encode(CITIZEN_ACTIONS, event) for event in events.values()]
+
+        return await self._outbox.commit(work, patience=_PATIENCE_SECONDS)
+
+
 async def restore(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
-    """Rebuilds submissions from their own events."""
-    await store.restore(connection, events)
+    """Rebuilds submissions and actions from their own events."""
+    await store.restore(connection, [event for event in events if isinstance(event.data, ComplaintSubmitted)])
+    await store.restore_actions(connection, [event for event in events if isinstance(event.data, CitizenActed)])
     return ()

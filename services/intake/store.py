@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.intake.domain import Submission, digest_of
+from services.intake.domain import actions, filing
+from services.intake.domain.actions import Action
+from services.intake.domain.filing import Submission
 from shared.contracts.envelope import Event
-from shared.contracts.events import ComplaintSubmitted
-from shared.database.pool import Connection
+from shared.contracts.events import CitizenActed, ComplaintSubmitted
+from shared.database.pool import Connection, Database
 
 _INSERT = """
 INSERT INTO submissions (key, digest, complaint_id, reference, received_at, access_code_key, access_code_issue)
@@ -20,6 +22,16 @@ _BY_KEY = """
 SELECT key, digest, complaint_id, reference, received_at, access_code_key, access_code_issue
 FROM submissions WHERE key = ANY($1::uuid[])
 """
+_BY_REFERENCE = """
+SELECT key, digest, complaint_id, reference, received_at, access_code_key, access_code_issue
+FROM submissions WHERE reference = $1
+"""
+_INSERT_ACTIONS = """
+INSERT INTO actions (action_id, complaint_id, digest) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[])
+ON CONFLICT DO NOTHING
+RETURNING action_id
+"""
+_ACTION_DIGESTS = "SELECT action_id, digest FROM actions WHERE action_id = ANY($1::uuid[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +59,51 @@ async def insert(connection: Connection, submissions: Sequence[Submission]) -> s
 async def restore(connection: Connection, events: Sequence[Event[ComplaintSubmitted]]) -> None:
     """Stores what the events say, for a database that went back in time."""
     await _insert(
-        connection, [e.causation_id for e in events], [digest_of(e.data) for e in events], [e.data for e in events]
+        connection,
+        [e.causation_id for e in events],
+        [filing.digest_of(e.data) for e in events],
+        [e.data for e in events],
     )
 
 
 async def by_key(connection: Connection, keys: Sequence[UUID]) -> dict[UUID, Stored]:
     """The stored submissions of these keys."""
     return {row["key"]: Stored(**row) for row in await connection.fetch(_BY_KEY, keys)}
+
+
+async def insert_actions(connection: Connection, filed: Sequence[Action]) -> tuple[set[UUID], dict[UUID, bytes]]:
+    """Stores actions; the ids of those that were new, and the digest stored under each id."""
+    ordered = sorted(filed, key=lambda one: one.event.id)
+    rows = await connection.fetch(
+        _INSERT_ACTIONS,
+        [one.event.id for one in ordered],
+        [one.event.subject for one in ordered],
+        [one.digest for one in ordered],
+    )
+    stored = await connection.fetch(_ACTION_DIGESTS, [one.event.id for one in ordered])
+    return {row["action_id"] for row in rows}, {row["action_id"]: row["digest"] for row in stored}
+
+
+async def restore_actions(connection: Connection, events: Sequence[Event[CitizenActed]]) -> None:
+    """Stores what the events say, for a database that went back in time."""
+    await connection.execute(
+        _INSERT_ACTIONS,
+        [event.id for event in events],
+        [event.subject for event in events],
+        [actions.digest_of(event.data) for event in events],
+    )
+
+
+class IntakeQueries:
+    """The reads of the API."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def by_reference(self, reference: str) -> Stored | None:
+        """The submission with this reference."""
+        rows = await self._database.fetch(_BY_REFERENCE, reference)
+        return Stored(**rows[0]) if rows else None
 
 
 async def _insert(

@@ -10,7 +10,10 @@ MUNICIPAL = "commune"
 """What a classifier answers for a municipal matter: the place of the complaint tells which commune."""
 
 MUNICIPAL_FALLBACK = "interieur"
-"""Who takes a municipal matter of a commune that is not on board yet."""
+"""Who takes a municipal matter of a commune that is not on board yet, and what nobody else can take."""
+
+SECOND_RESORT = "justice"
+"""Who takes what is complained of the last resort itself."""
 
 _REGISTRY = Path(__file__).with_name("administrations.csv")
 

@@ -13,7 +13,7 @@ from pydantic import Base64Bytes, Field
 
 from shared.contracts.administrations import AdministrationState
 from shared.contracts.envelope import Contract, EventData
-from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change, ReplyAction
+from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change, CitizenAction, ReplyAction
 
 MAXIMUM_TEXT = 8_000
 
@@ -148,6 +148,24 @@ class ComplaintSubmitted(EventData):
     personal: PersonalData
 
 
+class CitizenActed(EventData):
+    """A citizen did something with their complaint, through any channel. The dispatcher applies or refuses it.
+
+    `personal` holds the text of a message or the reason of a rating, a reopening or a withdrawal, and with
+    `contact` the new phone or e-mail address; `satisfied` is a rating.
+    """
+
+    TYPE: ClassVar = "ma.chikaya.citizen.acted.v1"
+
+    complaint_id: UUID
+    action: CitizenAction
+    acted_at: datetime
+    channel: Channel
+    satisfied: bool | None = None
+    preferred_contact: PreferredContact | None = None
+    personal: PersonalData
+
+
 class Decision(StrEnum):
     """What follows from a classification. `inadmissible` is only ever decided by a person."""
 
@@ -209,6 +227,15 @@ class TriageRequested(EventData):
     personal: PersonalData
 
 
+class Outcome(StrEnum):
+    """What came of a complaint, in the administration's own judgement."""
+
+    RESOLVED = "resolved"
+    PARTLY_RESOLVED = "partly_resolved"
+    EXPLAINED = "explained"
+    REJECTED = "rejected"
+
+
 class AssignmentState(Contract):
     """The work of one administration on a case. `on_behalf_of` is the body it stands in for."""
 
@@ -218,15 +245,42 @@ class AssignmentState(Contract):
     status: AssignmentStatus
     assigned_at: datetime
     status_since: datetime
+    question: str | None = None
+    """What the citizen is asked, while `awaiting_citizen`."""
     answer: str | None = None
+    outcome: Outcome | None = None
+    closure_proposed: bool = False
+    """The administration thinks that nothing is left to do."""
+    attachments: tuple[str, ...] = ()
+    """SHA-256 of the files that belong to the answer, in hexadecimal."""
+
+
+class PastAnswer(Contract):
+    """An answer that the citizen did not accept: its case was reopened."""
+
+    administration: str
+    answered_at: datetime
+    answer: str | None = None
+    outcome: Outcome | None = None
 
 
 class Deadlines(Contract):
-    """The two legal deadlines as instants, and the policy version they were computed under."""
+    """The legal deadlines as instants, and the policy version they were computed under.
+
+    `moved_by` names the policy's rule that gave an earlier answer deadline than the law's. `reopened_answer_by` is
+    the deadline of the last reopening, a clock of its own: `answer_by` stays as it was.
+    """
 
     forward_by: datetime
     answer_by: datetime
     policy: str
+    moved_by: str | None = None
+    reopened_answer_by: datetime | None = None
+
+    @property
+    def current_answer_by(self) -> datetime:
+        """The deadline of the answer that is awaited now."""
+        return self.reopened_answer_by or self.answer_by
 
 
 class CaseChanged(EventData):
@@ -254,8 +308,30 @@ class CaseChanged(EventData):
     return_reason: str | None = None
     suggested_administration: str | None = None
     """What the last of them said, and whose it thinks it is."""
+    against: str | None = None
+    """The administration that must not be given the case, because it is complained of."""
+    action_id: UUID | None = None
+    """The citizen's action that this change applies."""
+    questions: int = 0
+    reopenings: int = 0
+    escalation_level: int = 0
+    satisfied: bool | None = None
+    """The citizen's rating of the present answer."""
+    past_answers: tuple[PastAnswer, ...] = ()
     assignments: tuple[AssignmentState, ...] = ()
     deadlines: Deadlines
+
+
+class ActionRefused(EventData):
+    """A citizen's action was not possible when it arrived. `reason` is a code; channels put it in words."""
+
+    TYPE: ClassVar = "ma.chikaya.action.refused.v1"
+
+    action_id: UUID
+    complaint_id: UUID
+    action: CitizenAction
+    reason: str
+    refused_at: datetime
 
 
 class AssignmentForwarded(EventData):
@@ -292,6 +368,33 @@ class AdministrationChanged(EventData):
     generation: int
 
 
+class Notice(StrEnum):
+    """What an administration is told about an assignment after it got it."""
+
+    CITIZEN_MESSAGE = "citizen_message"
+    REOPENED = "reopened"
+    WITHDRAWN = "withdrawn"
+    ANSWER_DUE_SOON = "answer_due_soon"
+    ANSWER_OVERDUE = "answer_overdue"
+    ESCALATED = "escalated"
+
+
+class AssignmentNotice(EventData):
+    """News about an assignment, in the inbox of the administration that has it."""
+
+    TYPE: ClassVar = "ma.chikaya.assignment.notice.v1"
+
+    assignment_id: UUID
+    complaint_id: UUID
+    reference: str
+    administration: str
+    notice: Notice
+    at: datetime
+    answer_by: datetime
+    personal: PersonalData | None = None
+    """What the citizen wrote, if that is the news."""
+
+
 class AdministrationReplied(EventData):
     """What an administration says about one assignment, in its outbox. Hostile until checked."""
 
@@ -300,6 +403,10 @@ class AdministrationReplied(EventData):
     assignment_id: UUID
     action: ReplyAction
     text: Annotated[str, Field(max_length=MAXIMUM_TEXT)] | None = None
+    outcome: Outcome | None = None
+    """With `answered` and `closure_proposed`."""
+    attachments: Annotated[tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...], Field(max_length=20)] = ()
+    """With `answered`: SHA-256 of files uploaded before."""
     other_administration: Annotated[str, Field(max_length=64)] | None = None
     """With `not_ours`: whose it is, if known."""
 

@@ -12,10 +12,13 @@ from zlib import crc32
 
 from shared.contracts.envelope import EventData
 from shared.contracts.events import (
+    ActionRefused,
     AdministrationChanged,
     AdministrationReplied,
     AssignmentForwarded,
+    AssignmentNotice,
     CaseChanged,
+    CitizenActed,
     ComplaintClassified,
     ComplaintSubmitted,
     NotificationRecorded,
@@ -49,13 +52,13 @@ class Topic:
 
 
 SUBMITTED = Topic("complaints.submitted", "intake", (ComplaintSubmitted,), INTERNAL_PARTITIONS)
+CITIZEN_ACTIONS = Topic("complaints.citizen-actions", "intake", (CitizenActed,), INTERNAL_PARTITIONS)
 CLASSIFIED = Topic("complaints.classified", "classifier", (ComplaintClassified,), INTERNAL_PARTITIONS)
-LIFECYCLE = Topic("complaints.lifecycle", "dispatcher", (CaseChanged,), INTERNAL_PARTITIONS)
+LIFECYCLE = Topic("complaints.lifecycle", "dispatcher", (CaseChanged, ActionRefused), INTERNAL_PARTITIONS)
 DELIVERIES = Topic("notifications.deliveries", "notifier", (NotificationRecorded,), INTERNAL_PARTITIONS)
-
 TRIAGE_REQUESTS = Topic("complaints.triage-requests", "dispatcher", (TriageRequested,), INTERNAL_PARTITIONS)
 
-INTERNAL: tuple[Topic, ...] = (SUBMITTED, CLASSIFIED, TRIAGE_REQUESTS, LIFECYCLE, DELIVERIES)
+INTERNAL: tuple[Topic, ...] = (SUBMITTED, CITIZEN_ACTIONS, CLASSIFIED, TRIAGE_REQUESTS, LIFECYCLE, DELIVERIES)
 
 _CODE = re.compile(r"^[a-z][a-z0-9-]{1,62}$")
 _ADMINISTRATION_TOPIC = re.compile(r"^administrations\.([a-z][a-z0-9-]{1,62})\.(inbox|outbox|rejected)$")
@@ -66,7 +69,9 @@ OUTBOX_PATTERN = r"^administrations\.[a-z][a-z0-9-]{1,62}\.outbox$"
 
 def administration_inbox(code: str) -> Topic:
     """What an administration has to answer. One partition: an administration sees its complaints in order."""
-    return _administration_topic(code, "inbox", "dispatcher", (AssignmentForwarded, AdministrationChanged))
+    return _administration_topic(
+        code, "inbox", "dispatcher", (AssignmentForwarded, AssignmentNotice, AdministrationChanged)
+    )
 
 
 def administration_outbox(code: str) -> Topic:

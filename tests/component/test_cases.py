@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.dispatcher import store
+from services.dispatcher import registry_store
 from services.dispatcher.domain.clocks import Policy
 from services.dispatcher.handlers import AdvanceCases, RestoreCases
 from shared.contracts.administrations import registry
@@ -35,7 +35,7 @@ async def database(url: str) -> AsyncIterator[Database]:
     await database.open()
     connection = await database.connect()
     database.trust(await incarnation_of(connection))
-    await store.seed_administrations(connection, registry().values())
+    await registry_store.seed(connection, registry().values())
     await connection.close()
     yield database
     await database.close()
@@ -65,9 +65,10 @@ async def advance(database: Database, *events: AnyEvent) -> list[Outgoing]:
 
 async def restore(database: Database, said: list[Outgoing]) -> list[Outgoing]:
     """Empties the tables, as a restore to before the case would, and rebuilds them from the lifecycle."""
-    await database.fetch("TRUNCATE cases, assignments, pending_inputs")
+    await database.fetch("TRUNCATE cases, assignments, pending_inputs, messages")
     states = [CaseChanged.model_validate_json(record.value) for record in said if record.topic == LIFECYCLE.name]
     ids = [record.event_id for record in said if record.topic == LIFECYCLE.name]
+    await database.fetch("DELETE FROM journal_events WHERE NOT event_id = ANY($1::uuid[])", ids)
     events = [
         Event(event_id or UUID(int=0), "/chikaya/dispatcher", state.complaint_id, NOON, UUID(int=0), state)
         for event_id, state in zip(ids, states, strict=True)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from services.intake.api import make_router
-from services.intake.domain import Submission
+from services.intake.domain.filing import Submission
 from services.intake.handlers import AcceptSubmissions, Outcome, restore
 from shared.contracts.envelope import Event
 from shared.contracts.events import ComplaintSubmitted

@@ -36,7 +36,7 @@ from deploy.provisioning import provision_topics
 from shared.contracts import events
 from shared.contracts.administrations import AdministrationState
 from shared.contracts.envelope import Event, EventData
-from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change, ReplyAction
+from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change, CitizenAction, ReplyAction
 from shared.contracts.topics import OUTBOX_PATTERN, Topic, topic_named
 from shared.messaging.codec import decode, decode_external
 from shared.testing.builders import NOON, records_of
@@ -73,6 +73,28 @@ def _submitted(personal: events.ClearPersonalData | events.SealedPersonalData) -
 
 
 _EXAMPLES: tuple[EventData, ...] = (
+    events.CitizenActed(
+        complaint_id=SOME_ID,
+        action=CitizenAction.REOPENING,
+        acted_at=NOON,
+        channel=events.Channel.PHONE,
+        satisfied=False,
+        preferred_contact=events.PreferredContact.SMS,
+        personal=_CLEAR,
+    ),
+    events.ActionRefused(
+        action_id=SOME_ID, complaint_id=SOME_ID, action=CitizenAction.RATING, reason=ARABIC, refused_at=NOON
+    ),
+    events.AssignmentNotice(
+        assignment_id=SOME_ID,
+        complaint_id=SOME_ID,
+        reference="26061-0417-5531-72",
+        administration="sante",
+        notice=events.Notice.CITIZEN_MESSAGE,
+        at=NOON,
+        answer_by=NOON,
+        personal=_CLEAR,
+    ),
     _submitted(_CLEAR),
     _submitted(_SEALED),
     events.ComplaintClassified(

@@ -1,37 +1,27 @@
-"""The rules of a case: its deadlines, who gets it, and what an administration may say about it. Pure."""
+"""The rules of a case: how it opens, who gets it, and how one version follows another. Pure."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from services.dispatcher.domain.clocks import Policy, Timer, TimerKind
-from shared.contracts.administrations import MUNICIPAL, MUNICIPAL_FALLBACK
+from services.dispatcher.domain.clocks import Policy
+from services.dispatcher.domain.directory import Directory
 from shared.contracts.envelope import Event, derived_id
 from shared.contracts.events import (
-    AdministrationReplied,
     AssignmentForwarded,
+    AssignmentNotice,
     AssignmentState,
     CaseChanged,
     ComplaintClassified,
     ComplaintSubmitted,
     Decision,
-    Nature,
+    Notice,
+    PersonalData,
     Place,
     TriageRequested,
 )
-from shared.contracts.lifecycle import REPLIES, RETURNABLE, AssignmentStatus, Change, ReplyAction, case_status
+from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change, case_status
 
 SOURCE = "/chikaya/dispatcher"
-
-_COMMUNE = "commune-"
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why a message of an administration is refused."""
-
-    reason: str
-    detail: str
 
 
 def open_case(submitted: ComplaintSubmitted, policy: Policy) -> CaseChanged:
@@ -45,22 +35,40 @@ def open_case(submitted: ComplaintSubmitted, policy: Policy) -> CaseChanged:
         received_at=submitted.received_at,
         changed_at=submitted.received_at,
         kind=submitted.kind,
+        against=submitted.named_administration if submitted.against_named_administration else None,
         deadlines=policy.deadlines(submitted.received_at),
     )
 
 
-def resolve(administration: str, place: Place | None, onboarded: Collection[str]) -> str:
-    """Who answers: a municipal matter is its commune's, or the fallback's until that is on board."""
-    if administration == MUNICIPAL:
-        administration = f"{_COMMUNE}{place.commune if place else None}"
-    if not administration.startswith(_COMMUNE):
-        return administration
-    return administration if administration in onboarded else MUNICIPAL_FALLBACK
+def next_version(
+    case: CaseChanged,
+    change: Change,
+    now: datetime,
+    *,
+    assignments: tuple[AssignmentState, ...] | None = None,
+    in_triage: bool | None = None,
+    ended: CaseStatus | None = None,
+    **fields: Any,
+) -> CaseChanged:
+    """The case after a change. What is not given stays; `fields` are further fields of CaseChanged."""
+    after = case.assignments if assignments is None else assignments
+    triaged = case.in_triage if in_triage is None else in_triage
+    update: dict[str, Any] = {
+        "version": case.version + 1,
+        "change": change,
+        "status": case_status((a.status for a in after), in_triage=triaged, ended=ended),
+        "changed_at": now,
+        "assignments": after,
+        "in_triage": triaged,
+        "triage_since": (case.triage_since if case.in_triage else now) if triaged else None,
+        "action_id": None,
+    }
+    return case.model_copy(update=update | fields)
 
 
 def may_assign(case: CaseChanged, classified: ComplaintClassified) -> bool:
     """Whether a classification matters: nobody has the case, and it was made after the last `not_ours`."""
-    if case.assignments or case.inadmissible_reason is not None or classified.round != case.hops:
+    if case.status not in (CaseStatus.RECEIVED, CaseStatus.IN_TRIAGE) or classified.round != case.hops:
         return False
     return not (case.in_triage and classified.decision is Decision.TRIAGE)
 
@@ -69,28 +77,45 @@ def assign(
     case: CaseChanged,
     classified: Event[ComplaintClassified],
     place: Place | None,
-    onboarded: Collection[str],
+    directory: Directory,
+    policy: Policy,
     now: datetime,
 ) -> CaseChanged:
-    """The case after its classification: forwarded, parked until the body is on board, or in triage."""
+    """The case after its classification: forwarded, parked until the body is on board, in triage, or ended."""
     data = classified.data
-    case = case.model_copy(update={"candidates": data.candidates})
+    case = case.model_copy(update={"candidates": data.candidates, "nature": data.nature})
     if data.decision is Decision.INADMISSIBLE:
-        reason = data.message or ""
-        return _next(case, Change.FOUND_INADMISSIBLE, (), now, nature=data.nature, inadmissible_reason=reason)
+        ended, reason = CaseStatus.INADMISSIBLE, data.message or ""
+        return next_version(
+            case, Change.FOUND_INADMISSIBLE, now, in_triage=False, ended=ended, inadmissible_reason=reason
+        )
     if data.decision is not Decision.ROUTE or data.administration is None:
-        return _next(case, Change.SENT_TO_TRIAGE, (), now, nature=data.nature, in_triage=True)
-    administration = resolve(data.administration, place, onboarded)
-    ready = administration in onboarded
+        return next_version(case, Change.SENT_TO_TRIAGE, now, in_triage=True)
+    administration = directory.beside(directory.resolve(data.administration, place), case.against)
+    status = AssignmentStatus.FORWARDED if administration in directory.on_board else AssignmentStatus.PARKED
     assignment = AssignmentState(
         assignment_id=derived_id(classified.id, "assignment"),
         administration=administration,
-        status=AssignmentStatus.FORWARDED if ready else AssignmentStatus.PARKED,
+        status=status,
         assigned_at=now,
         status_since=now,
     )
-    change = Change.FORWARDED if ready else Change.PARKED
-    return _next(case, change, (assignment,), now, nature=data.nature)
+    return hand_to(case, assignment, policy, now)
+
+
+def hand_to(case: CaseChanged, assignment: AssignmentState, policy: Policy, now: datetime) -> CaseChanged:
+    """The case with this one assignment, forwarded or parked, and the deadlines its holder gets."""
+    change = Change.PARKED if assignment.status is AssignmentStatus.PARKED else Change.FORWARDED
+    after = next_version(case, change, now, assignments=(assignment,), in_triage=False)
+    return after.model_copy(update={"deadlines": policy.assigned(after)})
+
+
+def work_resumed(case: CaseChanged, now: datetime) -> tuple[AssignmentState, ...]:
+    """The assignments once nobody waits for the citizen any more."""
+    update = {"status": AssignmentStatus.IN_PROGRESS, "status_since": now, "question": None}
+    return tuple(
+        a.model_copy(update=update) if a.status is AssignmentStatus.AWAITING_CITIZEN else a for a in case.assignments
+    )
 
 
 def forwarded(case: CaseChanged, assignment: AssignmentState, submitted: ComplaintSubmitted) -> AssignmentForwarded:
@@ -103,7 +128,7 @@ def forwarded(case: CaseChanged, assignment: AssignmentState, submitted: Complai
         on_behalf_of=assignment.on_behalf_of,
         received_at=case.received_at,
         forwarded_at=assignment.assigned_at,
-        answer_by=case.deadlines.answer_by,
+        answer_by=case.deadlines.current_answer_by,
         kind=case.kind,
         nature=case.nature,
         language=submitted.language,
@@ -112,40 +137,19 @@ def forwarded(case: CaseChanged, assignment: AssignmentState, submitted: Complai
     )
 
 
-def apply_reply(case: CaseChanged, reply: AdministrationReplied, now: datetime) -> CaseChanged | Refused:
-    """The case after what the holder of an assignment said, or why that is refused."""
-    current = {assignment.assignment_id: assignment for assignment in case.assignments}.get(reply.assignment_id)
-    if current is None:
-        return Refused("stale-assignment", "the assignment is no longer yours to answer")
-    if reply.action is ReplyAction.NOT_OURS:
-        return _returned(case, current, reply, now)
-    allowed = REPLIES.get((current.status, reply.action))
-    if allowed is None:
-        return Refused("not-allowed", f"{reply.action} is not possible while {current.status}")
-    if reply.action is ReplyAction.ANSWERED and not (reply.text or "").strip():
-        return Refused("answer-missing", "an answer needs its text")
-    status, change = allowed
-    answer = reply.text if reply.action is ReplyAction.ANSWERED else current.answer
-    after = current.model_copy(update={"status": status, "status_since": now, "answer": answer})
-    assignments = tuple(after if a.assignment_id == after.assignment_id else a for a in case.assignments)
-    return _next(case, change, assignments, now, nature=case.nature)
-
-
-def _returned(
-    case: CaseChanged, current: AssignmentState, reply: AdministrationReplied, now: datetime
-) -> CaseChanged | Refused:
-    if current.status not in RETURNABLE:
-        return Refused("not-allowed", f"{reply.action} is not possible while {current.status}")
-    if not (reply.text or "").strip():
-        return Refused("reason-missing", "say why the complaint is not yours")
-    after = _next(case, Change.RETURNED, (), now, nature=case.nature, in_triage=True)
-    return after.model_copy(
-        update={
-            "hops": case.hops + 1,
-            "refused": (*case.refused, current.administration),
-            "return_reason": reply.text,
-            "suggested_administration": reply.other_administration,
-        }
+def noticed(
+    case: CaseChanged, assignment: AssignmentState, notice: Notice, at: datetime, personal: PersonalData | None = None
+) -> AssignmentNotice:
+    """News about an assignment for the administration that has it."""
+    return AssignmentNotice(
+        assignment_id=assignment.assignment_id,
+        complaint_id=case.complaint_id,
+        reference=case.reference,
+        administration=assignment.administration,
+        notice=notice,
+        at=at,
+        answer_by=case.deadlines.current_answer_by,
+        personal=personal,
     )
 
 
@@ -164,87 +168,3 @@ def triage_request(case: CaseChanged, submitted: ComplaintSubmitted) -> TriageRe
         place=submitted.place,
         personal=submitted.personal,
     )
-
-
-def _next(
-    case: CaseChanged,
-    change: Change,
-    assignments: tuple[AssignmentState, ...],
-    now: datetime,
-    *,
-    nature: Nature | None,
-    in_triage: bool = False,
-    inadmissible_reason: str | None = None,
-) -> CaseChanged:
-    status = case_status(
-        (a.status for a in assignments), in_triage=in_triage, inadmissible=inadmissible_reason is not None
-    )
-    return case.model_copy(
-        update={
-            "version": case.version + 1,
-            "change": change,
-            "status": status,
-            "changed_at": now,
-            "assignments": assignments,
-            "nature": nature,
-            "in_triage": in_triage,
-            "triage_since": (case.triage_since if case.in_triage else now) if in_triage else None,
-            "inadmissible_reason": inadmissible_reason,
-        }
-    )
-
-
-def fire(case: CaseChanged, timer: Timer, onboarded: Mapping[str, str], floor: float, now: datetime) -> CaseChanged:
-    """The case after a timer. `onboarded` maps each administration on board to itself and each other to its parent."""
-    if timer.kind is TimerKind.TAKE_OVER:
-        after = _taken_over(case, timer, onboarded, now)
-    elif timer.kind is TimerKind.FORCED_FORWARD:
-        after = _forced(case, timer, onboarded, floor, now)
-    else:
-        after = _next(case, _NOTICES[timer.kind], case.assignments, now, nature=case.nature, in_triage=case.in_triage)
-    return after.model_copy(update={"timers_fired": (*case.timers_fired, timer.name)})
-
-
-_NOTICES = {
-    TimerKind.TRIAGE_OVERDUE: Change.TRIAGE_OVERDUE,
-    TimerKind.FORWARD_MISSED: Change.FORWARD_DEADLINE_MISSED,
-    TimerKind.ANSWER_REMINDER: Change.ANSWER_DEADLINE_APPROACHING,
-    TimerKind.ANSWER_MISSED: Change.ANSWER_DEADLINE_MISSED,
-}
-
-
-def nearest_onboarded(code: str, onboarded: Mapping[str, str]) -> str:
-    """The administration itself if on board, else its nearest ancestor that is, else the last resort."""
-    seen: set[str] = set()
-    while onboarded.get(code, code) != code and code not in seen:
-        seen.add(code)
-        code = onboarded[code]
-    return code if onboarded.get(code) == code else MUNICIPAL_FALLBACK
-
-
-def _taken_over(case: CaseChanged, timer: Timer, onboarded: Mapping[str, str], now: datetime) -> CaseChanged:
-    (parked,) = case.assignments
-    taker = nearest_onboarded(parked.administration, onboarded)
-    return _assigned(case, timer, taker, parked.administration, now)
-
-
-def _forced(case: CaseChanged, timer: Timer, onboarded: Mapping[str, str], floor: float, now: datetime) -> CaseChanged:
-    """To the best suggestion above the floor that has not refused, or who stands in for it; else the last resort."""
-    suggested = (
-        c.administration for c in case.candidates if c.confidence >= floor and c.administration not in case.refused
-    )
-    code = next((code for code in suggested if code in onboarded), MUNICIPAL_FALLBACK)
-    taker = nearest_onboarded(code, onboarded)
-    return _assigned(case, timer, taker, None if taker == code else code, now)
-
-
-def _assigned(case: CaseChanged, timer: Timer, taker: str, on_behalf_of: str | None, now: datetime) -> CaseChanged:
-    assignment = AssignmentState(
-        assignment_id=derived_id(case.complaint_id, f"assignment-{timer.name}"),
-        administration=taker,
-        on_behalf_of=on_behalf_of,
-        status=AssignmentStatus.FORWARDED,
-        assigned_at=now,
-        status_since=now,
-    )
-    return _next(case, Change.FORWARDED, (assignment,), now, nature=case.nature)

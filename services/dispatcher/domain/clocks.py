@@ -5,7 +5,7 @@ version of its own; what fired is part of the case's state, so neither a restart
 """
 
 from collections.abc import Iterator
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -13,13 +13,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from shared.contracts.events import CaseChanged, Deadlines
-from shared.contracts.lifecycle import CaseStatus
+from shared.contracts.events import CaseChanged, Deadlines, Nature
+from shared.contracts.lifecycle import NOT_FORWARDED, WORKED_ON, AssignmentStatus, CaseStatus
 
 _DEFAULT = Path(__file__).resolve().parents[1] / "policy.json"
 
-_NOT_FORWARDED = (CaseStatus.RECEIVED, CaseStatus.IN_TRIAGE, CaseStatus.PARKED)
-_NOT_ANSWERED = (*_NOT_FORWARDED, CaseStatus.FORWARDED, CaseStatus.ACKNOWLEDGED, CaseStatus.IN_PROGRESS)
 _LOOKS_FOR_OWNER = (CaseStatus.RECEIVED, CaseStatus.IN_TRIAGE)
 
 
@@ -32,6 +30,9 @@ class TimerKind(StrEnum):
     FORWARD_MISSED = "forward_missed"
     ANSWER_REMINDER = "answer_reminder"
     ANSWER_MISSED = "answer_missed"
+    ESCALATION = "escalation"
+    QUESTION_EXPIRED = "question_expired"
+    CLOSE = "close"
 
 
 class Timer(NamedTuple):
@@ -40,6 +41,26 @@ class Timer(NamedTuple):
     due_at: datetime
     name: str
     kind: TimerKind
+
+
+class EarlierAnswer(BaseModel):
+    """A shorter answer deadline than the law's for a nature, an administration, or both."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nature: Nature | None = None
+    administration: str | None = None
+    answer_days: int = Field(gt=0)
+
+    def applies(self, case: CaseChanged) -> bool:
+        """Whether the case is of this nature and this administration's."""
+        codes = {code for a in case.assignments for code in (a.administration, a.on_behalf_of)}
+        return self.nature in (None, case.nature) and (self.administration is None or self.administration in codes)
+
+    @property
+    def name(self) -> str:
+        """What `Deadlines.moved_by` says."""
+        return "+".join(filter(None, (self.nature, self.administration)))
 
 
 class Policy(BaseModel):
@@ -57,7 +78,13 @@ class Policy(BaseModel):
     returned_triage_overdue_days: int = Field(ge=0)
     returned_forced_forward_days: int = Field(ge=0)
     answer_reminder_days: tuple[int, ...]
+    escalation_days: tuple[int, ...]
+    question_days: int = Field(gt=0)
+    reopening_days: int = Field(gt=0)
+    closure_proposed_days: int = Field(gt=0)
+    reopened_answer_days: int = Field(gt=0)
     suggestion_floor: float = Field(ge=0, le=1)
+    earlier_answers: tuple[EarlierAnswer, ...] = ()
 
     @field_validator("zone")
     @classmethod
@@ -73,43 +100,85 @@ class Policy(BaseModel):
     def deadlines(self, received_at: datetime) -> Deadlines:
         """The last second of day 15 and of day 60, as instants."""
         return Deadlines(
-            forward_by=self._at(received_at, self.forward_days, time(23, 59, 59)),
-            answer_by=self._at(received_at, self.answer_days, time(23, 59, 59)),
+            forward_by=self._end(received_at, self.forward_days),
+            answer_by=self._end(received_at, self.answer_days),
             policy=self.version,
         )
+
+    def assigned(self, case: CaseChanged) -> Deadlines:
+        """The deadlines of a case that has just got its owner: the earliest answer that the policy asks for."""
+        rules = [rule for rule in self.earlier_answers if rule.applies(case)]
+        if not rules:
+            return case.deadlines
+        earliest = min(rules, key=lambda rule: rule.answer_days)
+        answer_by = self._end(case.received_at, earliest.answer_days)
+        if answer_by >= case.deadlines.answer_by:
+            return case.deadlines
+        return case.deadlines.model_copy(update={"answer_by": answer_by, "moved_by": earliest.name})
+
+    def reopened(self, deadlines: Deadlines, reopened_at: datetime) -> Deadlines:
+        """Adds the separate clock of a reopening; the day it is asked for is its day 0."""
+        answer_by = self._end(reopened_at, self.reopened_answer_days)
+        return deadlines.model_copy(update={"reopened_answer_by": answer_by})
 
     def timers(self, case: CaseChanged) -> list[Timer]:
         """The timers still to fire in the present status of a case, the next one first."""
         return sorted(timer for timer in self._all(case) if timer.name not in case.timers_fired)
 
     def _all(self, case: CaseChanged) -> Iterator[Timer]:
-        received, status, deadlines = case.received_at, case.status, case.deadlines
-        if status is CaseStatus.PARKED:
-            yield Timer(self._at(received, self.take_over_day), f"take_over-{case.hops}", TimerKind.TAKE_OVER)
-        if status in _LOOKS_FOR_OWNER:
+        if case.status is CaseStatus.PARKED:
+            due = self._begin(case.received_at, self.take_over_day)
+            yield Timer(due, f"take_over-{case.hops}", TimerKind.TAKE_OVER)
+        if case.status in _LOOKS_FOR_OWNER:
             overdue, forced = self._owner_search(case)
             yield Timer(overdue, f"triage_overdue-{case.hops}", TimerKind.TRIAGE_OVERDUE)
             yield Timer(forced, f"forced_forward-{case.hops}", TimerKind.FORCED_FORWARD)
-        if status in _NOT_FORWARDED and case.hops == 0:
-            yield Timer(deadlines.forward_by, "forward_missed", TimerKind.FORWARD_MISSED)
-        if status in _NOT_ANSWERED:
-            for days in self.answer_reminder_days:
-                due = self._at(received, self.answer_days - days)
-                yield Timer(due, f"answer_reminder-{days}", TimerKind.ANSWER_REMINDER)
-            yield Timer(deadlines.answer_by, "answer_missed", TimerKind.ANSWER_MISSED)
+        if case.status in NOT_FORWARDED and case.hops == 0 and case.reopenings == 0:
+            yield Timer(case.deadlines.forward_by, "forward_missed", TimerKind.FORWARD_MISSED)
+        if case.status in (*NOT_FORWARDED, *WORKED_ON):
+            yield from self._answer_clock(case)
+        yield from self._citizens_turn(case)
+
+    def _answer_clock(self, case: CaseChanged) -> Iterator[Timer]:
+        due, number = case.deadlines.current_answer_by, case.reopenings
+        for days in self.answer_reminder_days:
+            yield Timer(self._begin(due, -days), f"answer_reminder-{number}-{days}", TimerKind.ANSWER_REMINDER)
+        yield Timer(due, f"answer_missed-{number}", TimerKind.ANSWER_MISSED)
+        for days in self.escalation_days:
+            yield Timer(self._begin(due, days), f"escalation-{number}-{days}", TimerKind.ESCALATION)
+
+    def _citizens_turn(self, case: CaseChanged) -> Iterator[Timer]:
+        for assignment in case.assignments:
+            if assignment.status is AssignmentStatus.AWAITING_CITIZEN:
+                due = self._end(assignment.status_since, self.question_days)
+                yield Timer(due, f"question_expired-{case.questions}", TimerKind.QUESTION_EXPIRED)
+        if case.status is CaseStatus.ANSWERED:
+            yield Timer(self.reopening_until(case), f"close-{case.reopenings}", TimerKind.CLOSE)
+
+    def reopening_until(self, case: CaseChanged) -> datetime:
+        """Until when an answered case may be reopened; then it closes."""
+        answered_at = max(assignment.status_since for assignment in case.assignments)
+        proposed = any(assignment.closure_proposed for assignment in case.assignments)
+        return self._end(answered_at, self.closure_proposed_days if proposed else self.reopening_days)
 
     def _owner_search(self, case: CaseChanged) -> tuple[datetime, datetime]:
         """When supervisors hear of a case without owner, and when it is forwarded by force."""
         if case.hops == 0 or case.triage_since is None:
             received = case.received_at
-            return self._at(received, self.triage_overdue_day), self._at(received, self.forced_forward_day)
+            return self._begin(received, self.triage_overdue_day), self._begin(received, self.forced_forward_day)
         since = case.triage_since
         return (
             since + timedelta(days=self.returned_triage_overdue_days),
             since + timedelta(days=self.returned_forced_forward_days),
         )
 
-    def _at(self, received_at: datetime, days: int, at: time = time.min) -> datetime:
+    def _begin(self, moment: datetime, days: int) -> datetime:
+        return self._at(moment, days, time.min)
+
+    def _end(self, moment: datetime, days: int) -> datetime:
+        return self._at(moment, days, time(23, 59, 59))
+
+    def _at(self, moment: datetime, days: int, at: time) -> datetime:
         zone = ZoneInfo(self.zone)
-        day = received_at.astimezone(zone).date() + timedelta(days=days)
-        return datetime.combine(day, at, zone).astimezone(received_at.tzinfo)
+        day = moment.astimezone(zone).date() + timedelta(days=days)
+        return datetime.combine(day, at, zone).astimezone(UTC)

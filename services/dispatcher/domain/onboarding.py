@@ -1,16 +1,16 @@
 """How an administration comes on board and leaves, as a table; and what that does to its cases. Pure."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from services.dispatcher.domain.case import nearest_onboarded
+from services.dispatcher.domain.case import next_version
+from services.dispatcher.domain.directory import Directory
 from shared.contracts.administrations import AdministrationState as State
 from shared.contracts.envelope import derived_id
 from shared.contracts.events import AssignmentState, CaseChanged
-from shared.contracts.lifecycle import RETURNABLE, AssignmentStatus, Change, case_status
+from shared.contracts.lifecycle import RETURNABLE, AssignmentStatus, Change
 
 
 class Step(StrEnum):
@@ -100,22 +100,17 @@ def unfinished_assignment(case: CaseChanged, assignment_id: UUID) -> AssignmentS
     return _current(case, assignment_id, HANDED_OVER)
 
 
-def released(case: CaseChanged, parked: AssignmentState, now: datetime) -> tuple[CaseChanged, AssignmentState]:
-    """The case after its parked assignment goes to the administration, which is on board now; and the assignment."""
+def released(case: CaseChanged, parked: AssignmentState, now: datetime) -> CaseChanged:
+    """The case after its parked assignment goes to the administration, which is on board now."""
     update = {"status": AssignmentStatus.FORWARDED, "assigned_at": now, "status_since": now}
     return _with(case, parked, parked.model_copy(update=update), now)
 
 
-def handed_over(
-    case: CaseChanged, left: AssignmentState, onboarded: Mapping[str, str], now: datetime
-) -> tuple[CaseChanged, AssignmentState]:
-    """The case after whoever is above an administration that leaves takes over on behalf of it; and the assignment.
-
-    `onboarded` maps each administration on board to itself and each other to its parent.
-    """
+def handed_over(case: CaseChanged, left: AssignmentState, directory: Directory, now: datetime) -> CaseChanged:
+    """The case after whoever is above an administration that leaves takes over on behalf of it."""
     taken = AssignmentState(
         assignment_id=derived_id(left.assignment_id, "hand-over"),
-        administration=nearest_onboarded(left.administration, onboarded),
+        administration=directory.nearest(left.administration, case.against),
         on_behalf_of=left.on_behalf_of or left.administration,
         status=AssignmentStatus.FORWARDED,
         assigned_at=now,
@@ -129,15 +124,6 @@ def _current(case: CaseChanged, assignment_id: UUID, statuses: tuple[AssignmentS
     return next(found, None)
 
 
-def _with(
-    case: CaseChanged, before: AssignmentState, after: AssignmentState, now: datetime
-) -> tuple[CaseChanged, AssignmentState]:
+def _with(case: CaseChanged, before: AssignmentState, after: AssignmentState, now: datetime) -> CaseChanged:
     assignments = tuple(after if a.assignment_id == before.assignment_id else a for a in case.assignments)
-    update = {
-        "version": case.version + 1,
-        "change": Change.FORWARDED,
-        "status": case_status(a.status for a in assignments),
-        "changed_at": now,
-        "assignments": assignments,
-    }
-    return case.model_copy(update=update), after
+    return next_version(case, Change.FORWARDED, now, assignments=assignments)

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.portal.domain.languages import PageLanguage
-from shared.contracts.lifecycle import CaseStatus
+from shared.contracts.lifecycle import NOT_FORWARDED, WORKED_ON, CaseStatus
 from shared.contracts.reference import parse_reference
 
 _LONGEST_CODE = 40
-_NOT_FORWARDED = (CaseStatus.RECEIVED, CaseStatus.IN_TRIAGE, CaseStatus.PARKED)
 
 NOTIFICATION_SENT = "notification_sent"
 """The timeline's word for a message that went out."""
+
+ACTION_REFUSED = "action_refused"
+"""The timeline's word for what the citizen asked for and could not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,11 @@ class FollowedComplaint:
 
     def awaited_forwarding(self) -> datetime | None:
         """The deadline of the handing over, until it is done."""
-        return self.forward_by if self.status in _NOT_FORWARDED else None
+        return self.forward_by if self.status in NOT_FORWARDED else None
 
     def awaited_answer(self) -> datetime | None:
         """The deadline of the answer, until there is one."""
-        return None if self.status is CaseStatus.ANSWERED else self.answer_by
+        return self.answer_by if self.status in (*NOT_FORWARDED, *WORKED_ON) else None
 
 
 def credentials(reference: str, access_code: str) -> tuple[str, str] | None:

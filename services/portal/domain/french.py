@@ -1,6 +1,6 @@
 """The pages in French."""
 
-from services.portal.domain.complaints import NOTIFICATION_SENT
+from services.portal.domain.complaints import ACTION_REFUSED, NOTIFICATION_SENT
 from services.portal.domain.texts import Texts
 from shared.contracts.lifecycle import CaseStatus, Change
 
@@ -116,7 +116,10 @@ FRENCH = Texts(
         CaseStatus.FORWARDED: "Transmise à l’administration",
         CaseStatus.ACKNOWLEDGED: "L’administration en a accusé réception",
         CaseStatus.IN_PROGRESS: "L’administration traite votre réclamation",
+        CaseStatus.AWAITING_CITIZEN: "L’administration vous a posé une question et attend votre réponse",
         CaseStatus.ANSWERED: "L’administration a répondu",
+        CaseStatus.CLOSED: "Dossier clos",
+        CaseStatus.WITHDRAWN: "Vous avez retiré votre réclamation",
     },
     changes={
         Change.OPENED: "Dossier ouvert",
@@ -127,11 +130,22 @@ FRENCH = Texts(
         Change.FORWARDED: "Réclamation transmise à l’administration",
         Change.ACKNOWLEDGED: "Accusé de réception de l’administration",
         Change.WORK_STARTED: "Traitement commencé par l’administration",
+        Change.CITIZEN_ASKED: "Question de l’administration",
+        Change.CITIZEN_WROTE: "Votre message a été reçu",
+        Change.QUESTION_EXPIRED: "Question restée sans réponse : le traitement continue",
         Change.ANSWERED: "Réponse de l’administration",
+        Change.CLOSURE_PROPOSED: "L’administration propose de clore le dossier",
+        Change.RATED: "Votre avis sur la réponse a été reçu",
+        Change.REOPENED: "Dossier rouvert à votre demande",
+        Change.CLOSED: "Dossier clos",
+        Change.WITHDRAWN: "Vous avez retiré votre réclamation",
+        Change.CONTACT_CHANGED: "Vos coordonnées ont été mises à jour",
         Change.TRIAGE_OVERDUE: "Retard d’orientation signalé aux superviseurs",
         Change.FORWARD_DEADLINE_MISSED: "Délai de transmission dépassé",
         Change.ANSWER_DEADLINE_APPROACHING: "Rappel à l’administration : le délai de réponse approche",
         Change.ANSWER_DEADLINE_MISSED: "Délai de réponse dépassé sans réponse de l’administration",
+        Change.ESCALATED: "Retard de réponse signalé à l’échelon supérieur",
+        ACTION_REFUSED: "Votre demande n’est pas possible à ce stade",
         NOTIFICATION_SENT: "Message envoyé",
     },
     problems={

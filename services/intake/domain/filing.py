@@ -1,4 +1,4 @@
-"""What intake accepts, and how it becomes an event. Pure."""
+"""A complaint as filed, and how it becomes an event. Pure."""
 
 import re
 import unicodedata
@@ -31,7 +31,7 @@ from shared.contracts.reference import reference
 RECEIPT_ZONE = ZoneInfo("Africa/Casablanca")
 """The receipt day is the date here (design section 4)."""
 
-_SOURCE = "/chikaya/intake"
+SOURCE = "/chikaya/intake"
 _KEYS = UUID("2c0f6f0e-8a55-5d0c-9f4e-0b9a2f6f3a55")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029\ufeff]")
 _PHONE = re.compile(r"^\+?[0-9]{9,15}$")
@@ -64,25 +64,31 @@ def _email(value: str) -> str:
     return value
 
 
-_Text = BeforeValidator(_normalised)
+Normalised = BeforeValidator(_normalised)
 
 
-class _Filed(BaseModel):
+class Filed(BaseModel):
+    """Base of what channels send: nothing unknown is accepted."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FiledComplainant(_Filed):
+Phone = Annotated[str, Normalised, AfterValidator(_phone)]
+EmailAddress = Annotated[str, Normalised, AfterValidator(_email)]
+
+
+class FiledComplainant(Filed):
     """Who complains, as filed."""
 
-    name: Annotated[str, _Text, Field(max_length=200)] | None = None
-    phone: Annotated[str, _Text, AfterValidator(_phone)] | None = None
-    email: Annotated[str, _Text, AfterValidator(_email)] | None = None
+    name: Annotated[str, Normalised, Field(max_length=200)] | None = None
+    phone: Phone | None = None
+    email: EmailAddress | None = None
 
 
-_Code = Annotated[str, _Text, Field(min_length=1, max_length=64, pattern=r"^[\w.-]+$")]
+_Code = Annotated[str, Normalised, Field(min_length=1, max_length=64, pattern=r"^[\w.-]+$")]
 
 
-class FiledPlace(_Filed):
+class FiledPlace(Filed):
     """Where it happened, as filed: official territory codes and/or WGS 84 coordinates in degrees."""
 
     region: _Code | None = None
@@ -92,12 +98,12 @@ class FiledPlace(_Filed):
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
 
 
-class Filing(_Filed):
+class Filing(Filed):
     """The body of `POST /v1/complaints`. No `complainant` means anonymous."""
 
     kind: Kind = Kind.COMPLAINT
-    subject: Annotated[str, _Text, Field(min_length=3, max_length=200)]
-    text: Annotated[str, _Text, Field(min_length=1, max_length=MAXIMUM_TEXT)]
+    subject: Annotated[str, Normalised, Field(min_length=3, max_length=200)]
+    text: Annotated[str, Normalised, Field(min_length=1, max_length=MAXIMUM_TEXT)]
     language: Language | None = None
     channel: Channel
     place: FiledPlace | None = None
@@ -161,7 +167,7 @@ def submission(
             )
         ),
     )
-    event = Event(id=complaint_id, source=_SOURCE, subject=complaint_id, time=now, causation_id=key, data=data)
+    event = Event(id=complaint_id, source=SOURCE, subject=complaint_id, time=now, causation_id=key, data=data)
     return Submission(key, digest_of(data), event)
 
 

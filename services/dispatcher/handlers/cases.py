@@ -1,0 +1,140 @@
+"""Inputs from inside: submissions, classifications and citizens' actions, in any order."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from services.dispatcher import registry_store, store
+from services.dispatcher.domain.case import SOURCE, assign, may_assign, open_case
+from services.dispatcher.domain.citizen import NOTICES, apply_action
+from services.dispatcher.domain.clocks import Policy
+from services.dispatcher.domain.directory import Directory
+from services.dispatcher.domain.replies import Refused
+from services.dispatcher.handlers import records
+from services.dispatcher.store import Message, StoredCase
+from shared.contracts.envelope import AnyEvent, Event, derived_id
+from shared.contracts.events import ActionRefused, CitizenActed, ComplaintClassified, ComplaintSubmitted
+from shared.contracts.lifecycle import AssignmentStatus, CitizenAction
+from shared.contracts.topics import LIFECYCLE
+from shared.database.pool import Connection
+from shared.messaging.codec import Outgoing, encode
+from shared.messaging.outbox import known_events
+from shared.runtime.clock import Clock
+
+Cases = dict[UUID, StoredCase]
+
+
+class AdvanceCases:
+    """Handles `complaints.submitted`, `complaints.classified` and `complaints.citizen-actions`."""
+
+    def __init__(self, policy: Policy, clock: Clock) -> None:
+        self._policy = policy
+        self._clock = clock
+
+    async def __call__(self, connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
+        now = self._clock.now()
+        submitted = [event for event in events if isinstance(event.data, ComplaintSubmitted)]
+        later = [event for event in events if not isinstance(event.data, ComplaintSubmitted)]
+        cases = await store.lock(connection, [event.subject for event in events])
+        outgoing, found = self._open(submitted, cases, now)
+        outgoing += await records.say_again(connection, found, now) if found else []
+        if submitted:
+            later += await store.take_pending(connection, [event.subject for event in submitted])
+        ready = [event for event in later if event.subject in cases and cases[event.subject].submitted is not None]
+        early = [event for event in later if event not in ready]
+        if early:
+            await store.put_pending(connection, early)
+        if ready:
+            outgoing += await self._advance(connection, sorted(ready, key=lambda event: event.time), cases, now)
+        await store.save(connection, cases, self._policy)
+        return outgoing
+
+    def _open(
+        self, submitted: Sequence[Event[ComplaintSubmitted]], cases: Cases, now: datetime
+    ) -> tuple[list[Outgoing], list[StoredCase]]:
+        """Opens cases; also those that were restored and find their submission again."""
+        outgoing: list[Outgoing] = []
+        found: list[StoredCase] = []
+        for event in submitted:
+            case = cases.get(event.subject)
+            if case is None:
+                state = open_case(event.data, self._policy)
+                cases[event.subject] = StoredCase(state, event.data)
+                outgoing.append(encode(LIFECYCLE, event.derive("open", SOURCE, now, state)))
+            elif case.submitted is None:
+                case.submitted = event.data
+                found.append(case)
+        return outgoing, found
+
+    async def _advance(
+        self, connection: Connection, ready: Sequence[AnyEvent], cases: Cases, now: datetime
+    ) -> list[Outgoing]:
+        directory = await registry_store.directory(connection)
+        acted = [event for event in ready if isinstance(event.data, CitizenActed)]
+        settled, outgoing = await self._settled(connection, acted, cases) if acted else (set(), [])
+        for event in ready:
+            if event.id in settled:
+                continue
+            if isinstance(event.data, CitizenActed):
+                outgoing += await self._act(connection, event, cases[event.subject], directory, now)
+            else:
+                outgoing += await self._assign(connection, event, cases[event.subject], directory, now)
+        return outgoing
+
+    async def _assign(
+        self,
+        connection: Connection,
+        event: Event[ComplaintClassified],
+        case: StoredCase,
+        directory: Directory,
+        now: datetime,
+    ) -> list[Outgoing]:
+        if case.submitted is None or not may_assign(case.state, event.data):
+            return []
+        case.state = assign(case.state, event, case.submitted.place, directory, self._policy, now)
+        lifecycle = encode(LIFECYCLE, event.derive("assign", SOURCE, now, case.state))
+        return [lifecycle, *await records.forward(connection, [case], now)]
+
+    async def _settled(
+        self, connection: Connection, acted: Sequence[Event[CitizenActed]], cases: Cases
+    ) -> tuple[set[UUID], list[Outgoing]]:
+        """The actions applied or refused before, and of their notices what a restore took back."""
+        applied = {derived_id(event.id, "act"): event for event in acted}
+        refused = {derived_id(event.id, "refuse"): event for event in acted}
+        known = await known_events(connection, [*applied, *refused])
+        settled = {event.id for outputs in (applied, refused) for output, event in outputs.items() if output in known}
+        notices: list[Outgoing] = []
+        for output, event in applied.items():
+            if output in known:
+                notices += await _tell_holders(connection, event, cases[event.subject])
+        return settled, await records.unsaid(connection, notices)
+
+    async def _act(
+        self, connection: Connection, event: Event[CitizenActed], case: StoredCase, directory: Directory, now: datetime
+    ) -> list[Outgoing]:
+        result = apply_action(case.state, event.id, event.data, directory, self._policy, now)
+        if isinstance(result, Refused):
+            data = ActionRefused(
+                action_id=event.id,
+                complaint_id=event.subject,
+                action=event.data.action,
+                reason=result.reason,
+                refused_at=now,
+            )
+            return [encode(LIFECYCLE, event.derive("refuse", SOURCE, now, data))]
+        case.state = result
+        notices = await _tell_holders(connection, event, case)
+        lifecycle = encode(LIFECYCLE, event.derive("act", SOURCE, now, result))
+        if event.data.action is CitizenAction.REOPENING:
+            return [lifecycle, *await records.forward(connection, [case], now)]
+        return [lifecycle, *notices]
+
+
+async def _tell_holders(connection: Connection, event: Event[CitizenActed], case: StoredCase) -> list[Outgoing]:
+    """Keeps what the citizen wrote for whoever gets the case later; the notices for those who have it."""
+    if event.data.action not in NOTICES:
+        return []
+    message = Message(event.id, event.data.acted_at, NOTICES[event.data.action], event.data.personal)
+    await store.put_messages(connection, [(event.subject, message)])
+    holders = (a for a in case.state.assignments if a.status is not AssignmentStatus.PARKED)
+    return [records.citizen_notice(case, assignment, message) for assignment in holders]
