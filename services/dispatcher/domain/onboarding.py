@@ -10,7 +10,7 @@ from services.dispatcher.domain.directory import Directory
 from shared.contracts.administrations import AdministrationState as State
 from shared.contracts.envelope import derived_id
 from shared.contracts.events import AssignmentState, CaseChanged
-from shared.contracts.lifecycle import RETURNABLE, AssignmentStatus, Change
+from shared.contracts.lifecycle import ENDED, RETURNABLE, AssignmentStatus, Change
 
 
 class Step(StrEnum):
@@ -120,6 +120,8 @@ def handed_over(case: CaseChanged, left: AssignmentState, directory: Directory, 
 
 
 def _current(case: CaseChanged, assignment_id: UUID, statuses: tuple[AssignmentStatus, ...]) -> AssignmentState | None:
+    if case.status in ENDED:
+        return None
     found = (a for a in case.assignments if a.assignment_id == assignment_id and a.status in statuses)
     return next(found, None)
 
