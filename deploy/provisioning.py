@@ -49,7 +49,12 @@ def create_topics(bootstrap_servers: str, topics: Iterable[Topic], *, replicatio
     """Creates those topics that do not exist. Raises KafkaException when the cluster refuses one."""
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     existing = admin.list_topics(timeout=_TIMEOUT).topics
-    missing = [_new_topic(topic, replication_factor) for topic in topics if topic.name not in existing]
+    make_topics(admin, (topic for topic in topics if topic.name not in existing), replication_factor)
+
+
+def make_topics(admin: AdminClient, topics: Iterable[Topic], replication_factor: int) -> None:
+    """Creates topics; one that is there already stays as it is. Raises KafkaException when the cluster refuses one."""
+    missing = [_new_topic(topic, replication_factor) for topic in topics]
     if not missing:
         return
     for future in admin.create_topics(missing, operation_timeout=_TIMEOUT).values():

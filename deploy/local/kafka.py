@@ -72,6 +72,7 @@ class EmbeddedKafka:
         self.log_path = log_path or self.folder / "kafka.log"
         self._port = port
         self._port_is_settled = False
+        self._administrations_port: int | None = None
         self._membership = membership
         self._listeners = tuple(listeners)
         self._overrides = dict(server_properties or {})
@@ -88,6 +89,13 @@ class EmbeddedKafka:
         if self._port is None:
             raise WrongStateError("The port of Kafka is known after start(); call it first.")
         return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def administrations_servers(self) -> str:
+        """Where administrations connect, with SCRAM-SHA-512; raises WrongStateError before the first start."""
+        if self._administrations_port is None:
+            raise WrongStateError("The port of Kafka is known after start(); call it first.")
+        return f"{LOOPBACK}:{self._administrations_port}"
 
     @property
     def pid(self) -> int | None:
@@ -197,6 +205,7 @@ class EmbeddedKafka:
                 membership,
                 data=data,
                 port=port,
+                administrations_port=self._settled_administrations_port(),
                 listeners=self._listeners,
                 overrides=self._overrides,
             )
@@ -219,6 +228,12 @@ class EmbeddedKafka:
         elif not port_is_free(self._port):
             raise PortTakenError("kafka", self._port)
         return self._port
+
+    def _settled_administrations_port(self) -> int:
+        if self._administrations_port is None:
+            file = self.folder / "administrations-port"
+            self._administrations_port = kept_port(file, None, "kafka's listener for administrations")
+        return self._administrations_port
 
     def _settled_membership(self) -> Membership:
         if self._membership is None:
@@ -281,7 +296,16 @@ def train_aot_cache(distribution: KafkaDistribution, watchdog: Watchdog, heap_mi
         membership = Membership(node_id=1, voters={1: free_port()})
         port = free_port()
         properties = folder / "server.properties"
-        properties.write_text(node_properties(membership, data=folder / "data", port=port, listeners=(), overrides={}))
+        properties.write_text(
+            node_properties(
+                membership,
+                data=folder / "data",
+                port=port,
+                administrations_port=free_port(),
+                listeners=(),
+                overrides={},
+            )
+        )
         format_folder(distribution, membership, properties, folder / "data")
         options = [f"-Xmx{heap_mib}m", f"-XX:AOTCacheOutput={partial}"]
         process = ChildProcess(

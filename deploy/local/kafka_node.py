@@ -45,6 +45,8 @@ def new_cluster_id() -> str:
             return text
 
 
+_SECURED = "ADMINISTRATIONS"
+
 _SAME_FOR_EVERY_NODE = {
     "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
@@ -54,6 +56,14 @@ _SAME_FOR_EVERY_NODE = {
     "transaction.state.log.num.partitions": "4",
     "share.coordinator.state.topic.num.partitions": "4",
     "group.initial.rebalance.delay.ms": "0",
+    # Services come in by the plaintext listener, which only this machine reaches; administrations by the secured one.
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
+    "allow.everyone.if.no.acl.found": "false",
+    "listener.name.administrations.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+    "listener.name.administrations.scram-sha-512.sasl.jaas.config": (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    ),
     # Halves the resident memory; the cleaner has little to compact here.
     "log.cleaner.dedupe.buffer.size": "2097152",
     # After a SIGKILL the controller refuses the new process until the old one's session ends.
@@ -72,6 +82,7 @@ def node_properties(
     *,
     data: Path,
     port: int,
+    administrations_port: int,
     listeners: Sequence[AdvertisedListener],
     overrides: Mapping[str, str],
 ) -> str:
@@ -83,21 +94,24 @@ def node_properties(
         "node.id": str(membership.node_id),
         "log.dirs": str(data),
         "controller.quorum.voters": ",".join(f"{node}@{LOOPBACK}:{at}" for node, at in voters.items()),
-        **_listener_properties(membership, port, listeners),
+        **_listener_properties(membership, port, administrations_port, listeners),
         **_replication_properties(len(voters)),
     }
     return _as_properties({**properties, **overrides})
 
 
-def _listener_properties(membership: Membership, port: int, listeners: Sequence[AdvertisedListener]) -> dict[str, str]:
-    listen = {"CLIENT": port, "CONTROLLER": membership.voters[membership.node_id]}
+def _listener_properties(
+    membership: Membership, port: int, administrations_port: int, listeners: Sequence[AdvertisedListener]
+) -> dict[str, str]:
+    advertise = {"CLIENT": port, _SECURED: administrations_port}
+    listen = {**advertise, "CONTROLLER": membership.voters[membership.node_id]}
     listen |= {listener.name: listener.listen_port for listener in listeners}
-    advertise = {"CLIENT": port}
     advertise |= {listener.name: listener.advertised_port for listener in listeners}
+    protocols = {name: "SASL_PLAINTEXT" if name == _SECURED else "PLAINTEXT" for name in listen}
     return {
         "listeners": _addresses(listen),
         "advertised.listeners": _addresses(advertise),
-        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in listen),
+        "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
     }
 
 

@@ -282,6 +282,7 @@ class LocalStack:
             phase="ready" if phase == "ready" else "starting",
             supervisor=ProcessRecord.of("supervisor", os.getpid()),
             bootstrap_servers=self.kafka.bootstrap_servers if self.kafka.running else "",
+            administrations_servers=self.kafka.administrations_servers if self.kafka.running else "",
             databases=dict(self.databases),
             processes=tuple(records),
         ).write(self.folder)

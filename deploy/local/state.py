@@ -45,6 +45,7 @@ class StackState:
     phase: Literal["starting", "ready"]
     supervisor: ProcessRecord
     bootstrap_servers: str = ""
+    administrations_servers: str = ""
     databases: Mapping[str, str] = field(default_factory=dict)
     processes: tuple[ProcessRecord, ...] = ()
 
@@ -71,6 +72,7 @@ def read_state(folder: Path) -> StackState | None:
             phase=content["phase"],
             supervisor=ProcessRecord(**content["supervisor"]),
             bootstrap_servers=content["bootstrap_servers"],
+            administrations_servers=content["administrations_servers"],
             databases=content["databases"],
             processes=tuple(ProcessRecord(**one) for one in content["processes"]),
         )

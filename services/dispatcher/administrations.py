@@ -38,6 +38,7 @@ PAGE = 500
 """Cases released or handed over in one transaction."""
 
 _LOOK_EVERY_SECONDS = 1.0
+_WITH_TOPICS = (State.PROVISIONED, State.RELEASING, State.READY)
 
 
 class UnknownAdministration(Exception):
@@ -63,7 +64,7 @@ class Administrations:
         async def work(connection: Connection) -> tuple[Entry, list[Outgoing]]:
             before, after = await self._moved(connection, code, step)
             await registry_store.move(connection, after)
-            leaves = step is Step.OFFBOARD and after.state is not before.state and before.generation_in_place > 0
+            leaves = step is Step.OFFBOARD and before.state in _WITH_TOPICS
             return after, [_news(after, self._clock.now())] if leaves else []
 
         return await self._outbox.commit(work)

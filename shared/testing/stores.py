@@ -27,9 +27,10 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Stores:
-    """`bootstrap_servers` of Kafka, and the URL of a database from which others can be made."""
+    """Kafka for services and for administrations (SCRAM), and the URL of a database from which others can be made."""
 
     bootstrap_servers: str
+    administrations_servers: str
     postgres_url: str
 
     def database(self, service: str) -> str:
@@ -45,11 +46,11 @@ class Stores:
 def running_stores() -> Iterator[Stores]:
     """Stores that live as long as the block."""
     if _docker_answers():
-        with _kafka_container() as bootstrap_servers, _postgres_container() as url:
-            yield Stores(bootstrap_servers, url)
+        with _kafka_container() as (bootstrap_servers, administrations_servers), _postgres_container() as url:
+            yield Stores(bootstrap_servers, administrations_servers, url)
     else:
         with EmbeddedKafka() as kafka, EmbeddedPostgres() as postgres:
-            yield Stores(kafka.bootstrap_servers, postgres.url("postgres"))
+            yield Stores(kafka.bootstrap_servers, kafka.administrations_servers, postgres.url("postgres"))
 
 
 def _docker_answers() -> bool:
@@ -60,16 +61,25 @@ def _docker_answers() -> bool:
 
 
 @contextmanager
-def _kafka_container() -> Iterator[str]:
-    port = free_port()
+def _kafka_container() -> Iterator[tuple[str, str]]:
+    port, secured = free_port(), free_port()
     environment = {
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",
         "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
         "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-        "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
-        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}",
-        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093,ADMINISTRATIONS://:9094",
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port},ADMINISTRATIONS://127.0.0.1:{secured}",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": (
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,ADMINISTRATIONS:SASL_PLAINTEXT"
+        ),
+        # The image writes a dot as _, and a dash as ___.
+        "KAFKA_LISTENER_NAME_ADMINISTRATIONS_SASL_ENABLED_MECHANISMS": "SCRAM-SHA-512",
+        "KAFKA_LISTENER_NAME_ADMINISTRATIONS_SCRAM___SHA___512_SASL_JAAS_CONFIG": (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        ),
+        "KAFKA_AUTHORIZER_CLASS_NAME": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "KAFKA_SUPER_USERS": "User:ANONYMOUS",
         "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
         "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
         "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
@@ -77,12 +87,12 @@ def _kafka_container() -> Iterator[str]:
         "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
     }
     image = os.environ.get("CHIKAYA_TEST_KAFKA_IMAGE", "apache/kafka:4.3.1")
-    container = DockerContainer(image, env=environment).with_bind_ports(9092, port)
+    container = DockerContainer(image, env=environment).with_bind_ports(9092, port).with_bind_ports(9094, secured)
     container.waiting_for(LogMessageWaitStrategy("Kafka Server started"))
     with container:
         bootstrap_servers = f"127.0.0.1:{port}"
         AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=60)
-        yield bootstrap_servers
+        yield bootstrap_servers, f"127.0.0.1:{secured}"
 
 
 @contextmanager
