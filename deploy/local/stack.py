@@ -37,6 +37,7 @@ _OWN_ENTRIES = (
     "ports",
     "stack.json",
     "access-code-keys.json",
+    "credentials",
 )
 
 
@@ -131,6 +132,7 @@ class LocalStack:
         self._watchdog = Watchdog()
         self._supervisor = Supervisor(self._watchdog, on_restart=lambda: self._record("ready"))
         self._services: dict[str, ServiceProcess] = {}
+        self._provisioner: ServiceProcess | None = None
         self._log_handler: logging.Handler | None = None
         self.kafka = EmbeddedKafka(
             self.folder / "kafka",
@@ -205,6 +207,10 @@ class LocalStack:
             service.start()
         self._record("starting")
         together([service.wait_ready for service in self._services.values()])
+        if "dispatcher" in self._services:
+            self._provisioner = self._provisioner_process()
+            self._supervisor.add_tier({"provisioner": self._provisioner})
+            self._provisioner.start()
         self._record("ready")
         self._supervisor.watch()
 
@@ -242,6 +248,22 @@ class LocalStack:
             for one in self._definitions
         }
 
+    def _provisioner_process(self) -> ServiceProcess:
+        return ServiceProcess(
+            "provisioner",
+            (sys.executable, "-m", "deploy.provisioner.program"),
+            log_path=self.log_path("provisioner"),
+            watchdog=self._watchdog,
+            environment={
+                "CHIKAYA_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+                "CHIKAYA_KAFKA_ADMINISTRATIONS_SERVERS": self.kafka.administrations_servers,
+                "CHIKAYA_DISPATCHER_URL": self.addresses["dispatcher"],
+                "CHIKAYA_PROVISIONER_TOKEN": _provisioner_token(self.folder),
+                "CHIKAYA_CREDENTIALS_FOLDER": str(credentials_folder(self.folder)),
+            },
+            folder=CHECKOUT,
+        )
+
     def _environment(self, definition: ServiceDefinition, ports: dict[str, int]) -> dict[str, str]:
         environment = {
             "CHIKAYA_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
@@ -253,6 +275,8 @@ class LocalStack:
             "CHIKAYA_OFFICER_TOKENS": _officer_tokens(self.folder),
             "PYTHONUNBUFFERED": "1",
         }
+        if definition.name == "dispatcher":
+            environment["CHIKAYA_PROVISIONER_TOKEN"] = _provisioner_token(self.folder)
         if definition.has_database:
             environment["CHIKAYA_DATABASE_URL"] = self.databases[definition.name]
         else:
@@ -264,6 +288,8 @@ class LocalStack:
         components: dict[str, tuple[Component, str, int | None]] = {
             name: (service, self.addresses[name], service.http_port) for name, service in self._services.items()
         }
+        if self._provisioner is not None:
+            components["provisioner"] = (self._provisioner, "", None)
         if self.kafka.running:
             components["kafka"] = (self.kafka, self.kafka.bootstrap_servers, None)
         if self.postgres.running:
@@ -336,8 +362,20 @@ def discard_data(folder: Path) -> None:
 
 
 def operations_token(folder: Path) -> str:
-    """The bearer token of operations on the tracker, made once and kept (mode 600)."""
-    file = folder / "operations-token"
+    """The bearer token of operations on the tracker and the dispatcher, made once and kept (mode 600)."""
+    return _kept_token(folder / "operations-token")
+
+
+def credentials_folder(folder: Path) -> Path:
+    """Where the provisioner keeps what administrations sign in with."""
+    return folder / "credentials"
+
+
+def _provisioner_token(folder: Path) -> str:
+    return _kept_token(folder / "provisioner-token")
+
+
+def _kept_token(file: Path) -> str:
     if not file.exists():
         write_private(file, secrets.token_urlsafe(32) + "\n")
     return file.read_text().strip()
