@@ -34,6 +34,12 @@ class Dispatcher:
     def __init__(self, url: str, token: str) -> None:
         self._client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30.0)
 
+    def __enter__(self) -> Dispatcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
     def tasks(self) -> list[Task]:
         """What waits to be done."""
         answer = self._client.get("/v1/provisioning").raise_for_status()

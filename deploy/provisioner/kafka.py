@@ -79,16 +79,7 @@ class KafkaProvisioner:
         return _KafkaProbe(credentials, self._client)
 
     def withdraw(self, code: str) -> None:
-        of_principal = AclBindingFilter(
-            ResourceType.ANY,
-            None,  # type: ignore[arg-type]  # any name
-            ResourcePatternType.ANY,
-            f"User:{principal_of(code)}",
-            None,  # type: ignore[arg-type]  # any host
-            AclOperation.ANY,
-            AclPermissionType.ANY,
-        )
-        for rules in self._admin.delete_acls([of_principal]).values():
+        for rules in self._admin.delete_acls([principal_filter(code)]).values():
             rules.result()
         deletion = UserScramCredentialDeletion(principal_of(code), ScramMechanism.SCRAM_SHA_512)
         for future in self._admin.alter_user_scram_credentials([deletion]).values():
@@ -97,6 +88,19 @@ class KafkaProvisioner:
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.RESOURCE_NOT_FOUND:
                     raise
+
+
+def principal_filter(code: str) -> AclBindingFilter:
+    """Every access rule of an administration."""
+    return AclBindingFilter(
+        ResourceType.ANY,
+        None,  # type: ignore[arg-type]  # any name
+        ResourcePatternType.ANY,
+        f"User:{principal_of(code)}",
+        None,  # type: ignore[arg-type]  # any host
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
 
 
 def access_rules(code: str) -> list[AclBinding]:

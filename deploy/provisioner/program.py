@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 _LOOK_EVERY_SECONDS = 1.0
 _AT_ONCE = 8
+_LOCK_SECONDS = 15.0
 _EXPECTED = (httpx.HTTPError, KafkaException, ProbeFailed, ReportRefused)
 
 
@@ -106,18 +107,19 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     settings.credentials_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(settings.credentials_folder / "lock"):
-        Rounds(
-            Dispatcher(settings.dispatcher_url, settings.provisioner_token.get_secret_value()),
-            KafkaProvisioner(
-                {"bootstrap.servers": settings.kafka_bootstrap_servers, **settings.kafka_admin},
-                settings.kafka_client,
-                settings.replication_factor,
-            ),
-            CredentialsFolder(
-                settings.credentials_folder, settings.kafka_administrations_servers, settings.dispatcher_url
-            ),
-        ).run(stopping)
+    kafka = KafkaProvisioner(
+        {"bootstrap.servers": settings.kafka_bootstrap_servers, **settings.kafka_admin},
+        settings.kafka_client,
+        settings.replication_factor,
+    )
+    credentials = CredentialsFolder(
+        settings.credentials_folder, settings.kafka_administrations_servers, settings.dispatcher_url
+    )
+    with (
+        FileLock(settings.credentials_folder / "lock", timeout=_LOCK_SECONDS),
+        Dispatcher(settings.dispatcher_url, settings.provisioner_token.get_secret_value()) as dispatcher,
+    ):
+        Rounds(dispatcher, kafka, credentials).run(stopping)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from deploy.provisioning import provision_topics
 
 SERVICES = ("intake", "classifier", "dispatcher", "tracker", "notifier")
 OPERATIONS_TOKEN = "operations-of-a-test"
+PROVISIONER_TOKEN = "provisioner-of-a-test"
 OFFICER_TOKEN = "officer-of-a-test"
 
 
@@ -67,6 +68,7 @@ class RunningServices:
             "CHIKAYA_INSTANCE_ID": instance,
             "CHIKAYA_ACCESS_CODE_KEYS": '{"k1": "00112233445566778899aabbccddeeff"}',
             "CHIKAYA_OPERATIONS_TOKEN": OPERATIONS_TOKEN,
+            "CHIKAYA_PROVISIONER_TOKEN": PROVISIONER_TOKEN,
             "CHIKAYA_OFFICER_TOKENS": json.dumps({"amina": OFFICER_TOKEN}),
             "CHIKAYA_DECISION_HOLD_SECONDS": "1",
         }
