@@ -1,9 +1,12 @@
 """Administrations with their own credentials on a secured Kafka: onboarding, rights, rotation, leaving; kills."""
 
 import json
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from deploy.provisioner.credentials import Credentials
@@ -89,6 +92,34 @@ def test_rotation_ends_the_old_password_and_leaving_ends_everything_but_the_topi
     assert third.read_first(inbox("onssa")) == CHANGED
 
 
+def test_what_is_parked_goes_out_once_while_the_provisioner_is_killed_and_complaints_come_in(
+    operations: Operations,
+) -> None:
+    services = operations.stand.services
+    body = {"subject": "Électricité", "text": "Coupure d'électricité, panne de gaz et carburant", "channel": "web"}
+    receipts = [services.file(body) for _ in range(20)]
+    wait_until(lambda: {services.follow(r).json().get("status") for r in receipts} == {"parked"})
+    assert operations.call("POST", "/energie/onboarding").status_code == 202
+    for moment in (0.6, 1.2, 1.8):
+        with operations.running_provisioner() as process:
+            receipts += [services.file(body) for _ in range(3)]
+            time.sleep(moment)
+            process.kill()
+    with operations.running_provisioner():
+        receipts += [services.file(body) for _ in range(3)]
+        operations.wait_for("energie", "ready")
+    receipts.append(services.file(body))
+    energie = TestAdministration(operations.stand.kafka.bootstrap_servers, "energie")
+    wanted = sorted(receipt["reference"] for receipt in receipts)
+    wait_until(lambda: len(_references(energie)) >= len(wanted))
+    assert sorted(_references(energie)) == wanted
+    assert _references(energie)[:20] == [receipt["reference"] for receipt in receipts[:20]], "the oldest first"
+
+
+def _references(administration: TestAdministration) -> list[str]:
+    return [data["reference"] for data in administration.read("inbox") if "reference" in data]
+
+
 class Killed(BaseException):
     """As a SIGKILL: nothing after it is done."""
 
@@ -158,3 +189,54 @@ def test_a_provisioner_killed_half_way_ends_in_the_same_state(operations: Operat
                 assert operations.rules(code) == []
     news = TestAdministration(operations.stand.kafka.bootstrap_servers, code).read("inbox")
     assert [one["state"] for one in news] == ["provisioned", "offboarding", "provisioned"], "each told once"
+
+
+@pytest.mark.timeout(3000)
+def test_as_many_as_the_country_has(operations: Operations, full: bool) -> None:
+    """All 1,750 in the long run: communes of no list come on board, and their complaints reach them."""
+    services, kafka = operations.stand.services, operations.stand.kafka
+    codes = [f"commune-{number:04d}" for number in range(1_700 if full else 6)]
+    began = time.monotonic()
+    for code in codes:
+        body = {"kind": "commune", "parent": "interieur", "name_fr": f"Commune {code}", "name_ar": f"جماعة {code}"}
+        assert operations.call("PUT", f"/{code}", body).status_code == 200
+        assert operations.call("POST", f"/{code}/onboarding").status_code == 202
+    requested = time.monotonic()
+    with operations.running_provisioner():
+        wait_until(lambda: all(one == "ready" for one in _states(operations, codes)), 2400)
+    _figure("registered", requested - began)
+    _figure("on board", time.monotonic() - requested)
+
+    sample = codes[:: max(1, len(codes) // 20)]
+    filed = {code: _file_in(operations, code) for code in sample}
+    for code, receipt in filed.items():
+        administration = TestAdministration(kafka.bootstrap_servers, code)
+        assignment = administration.assignment(receipt)
+        administration.reply(assignment, action="acknowledged")
+    wait_until(lambda: {services.follow(r).json()["status"] for r in filed.values()} == {"acknowledged"}, 120)
+
+    _figure("broker", psutil.Process(kafka.pid).memory_info().rss / 2**20, "MiB")
+    _figure("dispatcher", psutil.Process(services.processes["dispatcher-0"].pid).memory_info().rss / 2**20, "MiB")
+    services.kill("dispatcher")
+    again = time.monotonic()
+    code = sample[-1]
+    receipt = _file_in(operations, code)
+    administration = TestAdministration(kafka.bootstrap_servers, code)
+    administration.reply(administration.assignment(receipt), action="acknowledged")
+    wait_until(lambda: services.follow(receipt).json()["status"] == "acknowledged", 120)
+    _figure("killed dispatcher back, a complaint forwarded and its reply applied", time.monotonic() - again)
+
+
+def _states(operations: Operations, codes: list[str]) -> list[str]:
+    states = {one["code"]: one["state"] for one in operations.call("GET", "").json()["administrations"]}
+    return [states[code] for code in codes]
+
+
+def _file_in(operations: Operations, code: str) -> dict[str, str]:
+    place = {"commune": code.removeprefix("commune-")}
+    body = {"subject": "Voirie", "text": "Voirie, nids-de-poule, espaces verts", "channel": "web", "place": place}
+    return operations.stand.services.file(body)
+
+
+def _figure(what: str, number: float, unit: str = "s") -> None:
+    sys.stderr.write(f"{what}: {number:.1f} {unit}\n")
