@@ -10,6 +10,7 @@ import httpx
 import typer
 from rich.table import Table
 
+from deploy.commands import administration_client
 from deploy.commands.options import DEFAULT_DATA, DataFolder, running_state, terminal
 from deploy.local.errors import EmbeddedStackError
 from deploy.local.stack import credentials_folder, operations_token
@@ -18,6 +19,9 @@ _SETTLE_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.3
 
 application = typer.Typer(help="List administrations, bring them on board, rotate credentials, let them leave.")
+
+application.command()(administration_client.listen)
+application.command()(administration_client.answer)
 
 Code = Annotated[str, typer.Argument(help="Code of the administration.", show_default=False)]
 DispatcherUrl = Annotated[

@@ -1,0 +1,1 @@
+"""The reference client of an administration: reads its inbox and rejections, keeps its place, and replies."""
