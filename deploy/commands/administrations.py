@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,11 +104,10 @@ def _checked(answer: httpx.Response) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def _wait(client: httpx.Client, code: str, condition: Any) -> None:
+def _wait(client: httpx.Client, code: str, condition: Callable[[dict[str, Any]], bool]) -> None:
     give_up_at = time.monotonic() + _SETTLE_SECONDS
     while time.monotonic() < give_up_at:
-        every = _checked(client.get("/v1/administrations"))["administrations"]
-        if condition(next(one for one in every if one["code"] == code)):
+        if condition(_checked(client.get(f"/v1/administrations/{code}"))):
             return
         time.sleep(_LOOK_EVERY_SECONDS)
     raise EmbeddedStackError(

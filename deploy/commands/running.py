@@ -62,7 +62,9 @@ def up(
         try:
             with progress_shown(console, "starting") as reporting:
                 stack.start(fresh=fresh)
-            _print_addresses(console, stack.addresses, stack.kafka.bootstrap_servers)
+            _print_addresses(
+                console, stack.addresses, stack.kafka.bootstrap_servers, stack.kafka.administrations_servers
+            )
             console.print(f"Ready in {time.monotonic() - began:.1f} s. Stop with Ctrl-C.")
             while True:
                 signal.pause()
@@ -146,7 +148,7 @@ def start_detached(folder: Path, *, fresh: bool) -> None:
         reason = last_lines(output, 30).partition("chikaya: ")[2] or last_lines(output, 30)
         raise EmbeddedStackError(reason or f"The stack did not start; read {output}.")
     services = {one.name: one.address for one in ready.processes if one.http_port is not None}
-    _print_addresses(console, services, ready.bootstrap_servers)
+    _print_addresses(console, services, ready.bootstrap_servers, ready.administrations_servers)
     console.print("Running in the background. Stop with `./chikaya down`.")
 
 
@@ -168,12 +170,13 @@ def _wait_until_ready(
     return None
 
 
-def _print_addresses(console: Console, services: dict[str, str], bootstrap: str) -> None:
+def _print_addresses(console: Console, services: dict[str, str], bootstrap: str, administrations: str) -> None:
     table = Table("service", "address")
     for name, address in services.items():
         table.add_row(name, address, style="bold" if name == "portal" else None)
     table.add_section()
     table.add_row("kafka", bootstrap)
+    table.add_row("kafka, for administrations", administrations)
     console.print(table)
 
 

@@ -54,6 +54,15 @@ def make_registry_router(
         _require(authorization, operations_token)
         return _json({"administrations": [_shown(entry) for entry in await queries.all()]})
 
+    @router.get("/{code}")
+    async def one(code: str, authorization: Authorization = "") -> Response:
+        """One administration with its state."""
+        _require(authorization, operations_token)
+        entry = await queries.one(code)
+        if entry is None:
+            raise Problem(404, "not-found")
+        return _json(_shown(entry))
+
     @router.put("/{code}")
     async def put(code: str, body: NewAdministration, authorization: Authorization = "") -> Response:
         """Adds an administration, or corrects its names and parent. A new one is `listed`."""

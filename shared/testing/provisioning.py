@@ -36,8 +36,7 @@ class Operations:
         return httpx.request(method, url, headers=headers, json=body, timeout=30)
 
     def entry(self, code: str) -> dict[str, Any]:
-        every = self.call("GET", "").json()["administrations"]
-        return next(one for one in every if one["code"] == code)
+        return dict(self.call("GET", f"/{code}").json())
 
     def wait_for(self, code: str, state: str, seconds: float = 60.0) -> None:
         wait_until(lambda: self.entry(code)["state"] == state, seconds)

@@ -80,8 +80,7 @@ class Stand:
         return await self.client.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
 
     async def state(self, code: str = CODE) -> str:
-        every = (await self.call("GET", "/v1/administrations")).json()["administrations"]
-        return next(str(one["state"]) for one in every if one["code"] == code)
+        return str((await self.call("GET", f"/v1/administrations/{code}")).json()["state"])
 
     async def report(self, step: str, generation: int = 1, code: str = CODE) -> httpx.Response:
         body = {"step": step, "generation": generation, "token_sha256": HASH if step == "provisioned" else None}
@@ -326,4 +325,5 @@ async def test_each_door_has_its_own_key(stand: Stand) -> None:
     for method, path in doors:
         assert (await stand.call(method, path, "provisioner")).status_code == 401
     assert (await stand.call("GET", "/v1/provisioning", "operations")).status_code == 401
-    assert (await stand.call("POST", "/v1/administrations/nobody/onboarding")).status_code == 404
+    for method, path in (("GET", "nobody"), ("POST", "nobody/onboarding")):
+        assert (await stand.call(method, f"/v1/administrations/{path}")).status_code == 404
