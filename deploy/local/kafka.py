@@ -42,6 +42,7 @@ __all__ = ["AdvertisedListener", "EmbeddedKafka", "Membership"]
 
 START_SECONDS = 60.0
 _STOP_GRACE_SECONDS = 20.0
+_GROWTH = 4
 _TRAINING_SECONDS = 90.0
 
 
@@ -66,7 +67,10 @@ class EmbeddedKafka:
         on_progress: Progress | None = None,
         watchdog: Watchdog | None = None,
     ) -> None:
-        """Nothing is started or written yet. `server_properties` win over the defaults."""
+        """Nothing is started or written yet. `server_properties` win over the defaults.
+
+        `heap_mib` is the heap at the beginning; it may grow to four times that.
+        """
         self._temporary = folder is None
         self.folder = (folder or temporary_folder("kafka")).absolute()
         self.log_path = log_path or self.folder / "kafka.log"
@@ -211,7 +215,8 @@ class EmbeddedKafka:
             )
         )
         format_folder(distribution, membership, properties, data)
-        options = [f"-Xmx{self._heap_mib}m"]
+        # Grows only when there are many topics: each of thousands of administrations has three.
+        options = [f"-Xms{self._heap_mib}m", f"-Xmx{_GROWTH * self._heap_mib}m"]
         if distribution.aot_cache.exists():
             options.append(f"-XX:AOTCache={distribution.aot_cache}")
         self._process = ChildProcess(
