@@ -61,6 +61,11 @@ class Rounds:
 
     def run(self, stopping: threading.Event) -> None:
         """Until `stopping` is set."""
+
+        def unless_stopping(task: Task) -> None:
+            if not stopping.is_set():
+                self.do(task)
+
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             while not stopping.wait(_LOOK_EVERY_SECONDS):
                 try:
@@ -68,7 +73,7 @@ class Rounds:
                 except httpx.HTTPError as error:
                     log.info("dispatcher_not_reached", error=repr(error))
                     continue
-                list(threads.map(self.do, (task for task in tasks if not stopping.is_set())))
+                list(threads.map(unless_stopping, tasks))
 
     def do(self, task: Task) -> None:
         """One task; an expected failure is logged."""
