@@ -14,10 +14,12 @@ from services.dispatcher.handlers import AdvanceCases
 from services.notifier.handlers import NotifyCitizens
 from services.tracker.handlers import project
 from shared.contracts.administrations import registry
-from shared.contracts.envelope import AnyEvent, Event
+from shared.contracts.envelope import AnyEvent, Event, derived_id
 from shared.contracts.events import (
     AssignmentState,
     CaseChanged,
+    Channel,
+    CitizenActed,
     Complainant,
     ComplaintClassified,
     ComplaintSubmitted,
@@ -29,8 +31,8 @@ from shared.contracts.events import (
     PersonalContent,
     PreferredContact,
 )
-from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change
-from shared.contracts.topics import CLASSIFIED, DELIVERIES, LIFECYCLE, SUBMITTED, Topic
+from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change, CitizenAction
+from shared.contracts.topics import CITIZEN_ACTIONS, CLASSIFIED, DELIVERIES, LIFECYCLE, SUBMITTED, Topic
 from shared.database.pool import Database, incarnation_of
 from shared.messaging.inbox import Handler, Inbox
 from shared.messaging.outbox import Outbox
@@ -82,6 +84,28 @@ def forwarded(submitted: Event[ComplaintSubmitted]) -> Event[CaseChanged]:
     return submitted.derive("assign", "/chikaya/dispatcher", NOON, data)
 
 
+def written(submitted: Event[ComplaintSubmitted]) -> Event[CitizenActed]:
+    return acted(submitted, CitizenAction.MESSAGE)
+
+
+def rated(submitted: Event[ComplaintSubmitted]) -> Event[CitizenActed]:
+    """There is no answer to rate yet: refused."""
+    return acted(submitted, CitizenAction.RATING)
+
+
+def acted(submitted: Event[ComplaintSubmitted], action: CitizenAction) -> Event[CitizenActed]:
+    data = CitizenActed(
+        complaint_id=submitted.subject,
+        action=action,
+        acted_at=NOON,
+        channel=Channel.WEB,
+        satisfied=True,
+        personal=submitted.data.personal,
+    )
+    event_id = derived_id(submitted.id, action)
+    return Event(event_id, "/chikaya/intake", submitted.subject, NOON, event_id, data)
+
+
 def told(submitted: Event[ComplaintSubmitted]) -> Event[NotificationRecorded]:
     data = NotificationRecorded(
         message_id=uuid4(),
@@ -118,14 +142,14 @@ CASES = [
     Case(
         "dispatcher",
         lambda: AdvanceCases(Policy.load(), SystemClock()),
-        ("cases", "assignments", "pending_inputs"),
-        [(SUBMITTED, as_it_is), (CLASSIFIED, classified)],
+        ("cases", "assignments", "messages"),
+        [(SUBMITTED, as_it_is), (CLASSIFIED, classified), (CITIZEN_ACTIONS, written), (CITIZEN_ACTIONS, rated)],
     ),
     Case(
         "dispatcher",
         lambda: AdvanceCases(Policy.load(), SystemClock()),
-        ("cases", "assignments", "pending_inputs"),
-        [(CLASSIFIED, classified), (SUBMITTED, as_it_is)],
+        ("cases", "assignments", "messages"),
+        [(CITIZEN_ACTIONS, written), (CLASSIFIED, classified), (SUBMITTED, as_it_is)],
     ),
     Case(
         "tracker",
@@ -163,20 +187,20 @@ async def test_each_input_twice_is_each_input_once(url: str, case: Case) -> None
     await connection.close()
     events = tuple(event for topic, _ in case.inputs for event in topic.events)
     inbox = Inbox(case.service, case.service, Outbox(database), case.handler(), events)
-    await inbox.register({(topic.name, 0): 0 for topic, _ in case.inputs})
+    await inbox.register({(topic.name, number): 0 for number, (topic, _) in enumerate(case.inputs)})
     submissions = [complaint() for _ in range(5)]
 
     async def feed(position: int) -> None:
-        for topic, make in case.inputs:
-            made = derived.setdefault(topic.name, [make(submission) for submission in submissions])
-            records = records_of(topic, made, offset=position, sequence=position + 1)
-            await inbox.commit({(topic.name, 0): records}, {(topic.name, 0): position})
+        for number, (topic, make) in enumerate(case.inputs):
+            made = derived.setdefault(number, [make(submission) for submission in submissions])
+            records = records_of(topic, made, partition=number, offset=position, sequence=position + 1)
+            await inbox.commit({(topic.name, number): records}, {(topic.name, number): position})
 
     async def everything() -> list[list[tuple[object, ...]]]:
         tables = (*case.tables, "outbox", "journal_events", "unhandled_records")
         return [sorted(map(tuple, await database.fetch(f"SELECT * FROM {table}")), key=repr) for table in tables]
 
-    derived: dict[str, list[AnyEvent]] = {}
+    derived: dict[int, list[AnyEvent]] = {}
     await feed(0)
     once = await everything()
     await feed(5)
