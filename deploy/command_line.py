@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from deploy.commands import contracts, demo, logs, republishing, running, testing, topics
+from deploy.commands import classify, contracts, demo, logs, model, republishing, running, testing, topics
 from deploy.local.errors import EmbeddedStackError
 
 
@@ -27,6 +27,8 @@ def build_application() -> typer.Typer:
     application.command("republish")(republishing.republish)
     application.command("logs")(logs.logs)
     application.command("contracts")(contracts.contracts)
+    application.command("classify")(classify.classify)
+    application.add_typer(model.application, name="model")
     application.add_typer(topics.application, name="topics")
     return application
 

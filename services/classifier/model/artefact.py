@@ -76,6 +76,8 @@ class Artefact:
     data_hash: str
     code_hash: str
     metrics: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    """What it was learned from: names of files, and the corrections by complaint, round and administration."""
     version: str = ""
 
 
@@ -85,9 +87,9 @@ def quantised(weights: Floats) -> tuple[NDArray[np.int8], Floats]:
     return np.rint(weights / scales).astype(np.int8), scales.astype(np.float32)
 
 
-def hash_of(files: Iterable[Path]) -> str:
+def hash_of(files: Iterable[Path], more: Iterable[str] = ()) -> str:
     """SHA-256 over names and contents, in the order given."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256("\n".join(more).encode())
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
@@ -120,6 +122,7 @@ def save(artefact: Artefact, folder: Path) -> str:
         "heads": {name: asdict(head) for name, head in artefact.heads.items()},
         "calibration": asdict(artefact.calibration),
         "metrics": artefact.metrics,
+        "provenance": artefact.provenance,
     }
     identity = json.dumps(description, sort_keys=True).encode()
     version = f"pooled-{hashlib.sha256(identity).hexdigest()[:12]}"
@@ -155,6 +158,7 @@ def load(folder: Path) -> Artefact:
         data_hash=described["data"],
         code_hash=described["code"],
         metrics=described["metrics"],
+        provenance=described["provenance"],
         version=described["version"],
     )
 

@@ -83,6 +83,16 @@ def _example(row: dict[str, str | None]) -> Example:
     )
 
 
+def training_files() -> list[Path]:
+    """The files of the project's own training corpus, in order."""
+    return sorted(CORPUS.glob("*.csv"))
+
+
+def lexicon_files() -> list[Path]:
+    """The files of the lexicon, in order."""
+    return sorted(LEXICON.rglob("*.txt"))
+
+
 def read_lexicon(folder: Path, name: str) -> list[Term]:
     """The terms of `name.txt`, or of every file of the folder `name`. Sections are labels, lines are languages."""
     files = sorted((folder / name).glob("*.txt")) if (folder / name).is_dir() else [folder / f"{name}.txt"]

@@ -1,6 +1,6 @@
 """Training: the heads, their calibration on texts not learned from, and figures by cross-validation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -85,7 +85,11 @@ class Unseen:
 
 
 def train(
-    examples: Sequence[Example], lexicon: Path | None = LEXICON, data_hash: str = "", progress: Progress = quiet
+    examples: Sequence[Example],
+    lexicon: Path | None = LEXICON,
+    data_hash: str = "",
+    progress: Progress = quiet,
+    provenance: Mapping[str, Any] | None = None,
 ) -> Artefact:
     """Learn a model of any label set. Deterministic. Raises CorpusError when there is too little to learn from."""
     if len({example.administration for example in examples if example.administration}) < 2:
@@ -98,7 +102,7 @@ def train(
     progress(FOLDS + 2, FOLDS + 3)
     metrics = _metrics(draft, lesson, unseen)
     progress(FOLDS + 3, FOLDS + 3)
-    return replace(calibrated, metrics=metrics)
+    return replace(calibrated, metrics=metrics, provenance=provenance or {})
 
 
 def _label(question: str, example: Example) -> str:
@@ -200,7 +204,16 @@ def _artefact(fitted: Fitted, data_hash: str) -> Artefact:
     offsets = np.concatenate([head.offset for head in fitted.heads.values()])
     nothing = Calibration({}, Yes((), 0.0), None, 1.0, {})
     return Artefact(
-        fitted.vocabulary, weights, scales, offsets, heads, nothing, data_hash, files.code_hash(), metrics={}
+        fitted.vocabulary,
+        weights,
+        scales,
+        offsets,
+        heads,
+        nothing,
+        data_hash,
+        files.code_hash(),
+        metrics={},
+        provenance={},
     )
 
 
