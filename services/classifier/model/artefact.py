@@ -95,6 +95,11 @@ def hash_of(files: Iterable[Path], more: Iterable[str] = ()) -> str:
     return digest.hexdigest()
 
 
+def hash_of_bytes(content: bytes) -> str:
+    """SHA-256 of one file's content."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def code_hash() -> str:
     """The hash of the code a model depends on."""
     return hash_of(Path(__file__).with_name(name) for name in _CODE)
@@ -116,7 +121,7 @@ def save(artefact: Artefact, folder: Path) -> str:
     arrays = buffer.getvalue()
     description = {
         "format": FORMAT,
-        "arrays": hashlib.sha256(arrays).hexdigest(),
+        "arrays": hash_of_bytes(arrays),
         "data": artefact.data_hash,
         "code": artefact.code_hash,
         "heads": {name: asdict(head) for name, head in artefact.heads.items()},
@@ -139,14 +144,17 @@ def load(folder: Path) -> Artefact:
         arrays = (folder / ARRAYS).read_bytes()
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ArtefactError(f"{folder} holds no model ({error}). Make one with `./chikaya model train`.") from error
-    if described.get("format") != FORMAT:
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
         raise ArtefactError(f"{folder} holds a model of another format. Make it anew with `./chikaya model train`.")
-    if hashlib.sha256(arrays).hexdigest() != described["arrays"]:
+    if hash_of_bytes(arrays) != described["arrays"]:
         raise ArtefactError(f"{folder / ARRAYS} is not the file that {DESCRIPTION} describes.")
-    with np.load(io.BytesIO(arrays), allow_pickle=False) as stored:
-        names = stored["names"].tobytes().decode().split("\n")
-        vocabulary = Vocabulary(names, stored["rarity"], [int(size) for size in stored["blocks"]])
-        matrices = stored["weights"], stored["scales"], stored["offsets"]
+    try:
+        with np.load(io.BytesIO(arrays), allow_pickle=False) as stored:
+            names = stored["names"].tobytes().decode().split("\n")
+            vocabulary = Vocabulary(names, stored["rarity"], [int(size) for size in stored["blocks"]])
+            matrices = stored["weights"], stored["scales"], stored["offsets"]
+    except (ValueError, KeyError) as error:
+        raise ArtefactError(f"{folder / ARRAYS} does not hold the plain arrays of a model ({error}).") from error
     return Artefact(
         vocabulary,
         *matrices,

@@ -1,7 +1,8 @@
 """Figures about predictions whose truth is known. Pure: no files, no model."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,10 +53,6 @@ def interval(
     return float(low), float(high)
 
 
-def _correct(examples: Sequence[Example], answers: Sequence[Prediction]) -> list[bool]:
-    return [e.administration == a.administration for e, a in zip(examples, answers, strict=True)]
-
-
 def _in_top(example: Example, answer: Prediction) -> bool:
     return any(suggestion.administration == example.administration for suggestion in answer.suggestions)
 
@@ -99,3 +96,66 @@ def _mean(values: Sequence[bool]) -> float:
 
 def _unzipped(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
     return [first for first, _ in pairs], [second for _, second in pairs]
+
+
+@dataclass(frozen=True, slots=True)
+class OfOne:
+    """How one administration is recognised. `routed`: how many of its rows were routed without a person."""
+
+    rows: int
+    recall: float
+    precision: float
+    f1: float
+    top3: float
+    routed: int
+
+
+def per_administration(examples: Sequence[Example], answers: Sequence[Prediction]) -> dict[str, OfOne]:
+    """Figures of every administration that occurs, by code."""
+    own = [(e, a) for e, a in zip(examples, answers, strict=True) if e.administration]
+    found = {}
+    for name in sorted({e.administration for e, _ in own}):
+        mine = [(e, a) for e, a in own if e.administration == name]
+        right = sum(a.administration == name for _, a in mine)
+        claimed = sum(a.administration == name for _, a in own)
+        found[name] = OfOne(
+            len(mine),
+            right / len(mine),
+            right / claimed if claimed else 0.0,
+            2 * right / (len(mine) + claimed),
+            _mean([_in_top(e, a) for e, a in mine]),
+            sum(a.decision == "route" for _, a in mine),
+        )
+    return found
+
+
+def confusions(pairs: Iterable[tuple[str, str]]) -> list[tuple[tuple[str, str], int]]:
+    """Pairs of (truth, answer) that differ, most frequent first."""
+    counted = Counter(pair for pair in pairs if pair[0] != pair[1])
+    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+
+
+def risk_coverage(examples: Sequence[Example], answers: Sequence[Prediction]) -> list[tuple[float, float]]:
+    """(share answered, share of those right) for every number of most confident texts, of those with a truth."""
+    own = [(a.confidence, e.administration == a.administration) for e, a in zip(examples, answers, strict=True)
+           if e.administration]  # fmt: skip
+    hits = np.cumsum([right for _, right in sorted(own, key=lambda one: -one[0])])
+    return [((place + 1) / len(own), float(hit) / (place + 1)) for place, hit in enumerate(hits)]
+
+
+def with_typos(examples: Sequence[Example], share: float) -> list[Example]:
+    """The texts with letters left out, doubled or swapped with the next, in about `share` of the letters. Seeded."""
+    random = np.random.default_rng(SEED)
+
+    def typed(text: str) -> str:
+        letters = list(text)
+        for place in np.flatnonzero(random.random(len(letters)) < share):
+            if letters[place].isalpha():
+                following = letters[place + 1] if place + 1 < len(letters) else ""
+                if following.isalpha() and random.random() < 1 / 3:
+                    letters[place], letters[place + 1] = following, letters[place]
+                else:
+                    letters[place] = "" if random.random() < 1 / 2 else letters[place] * 2
+        return "".join(letters)
+
+    return [replace(example, text=typed(example.text)) for example in examples]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,6 +78,11 @@ class Model:
     def version(self) -> str:
         """Names the model's contents: two models of the same version answer alike."""
         return self._artefact.version
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Figures of its training."""
+        return self._artefact.metrics
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -68,6 +68,8 @@ class Fitted:
 
     def sums(self, matrix: csr_matrix) -> Doubles:
         """Sums of the weights of every head, one head after the other: texts x blocks x columns."""
+        if not self.heads:
+            return np.zeros((matrix.shape[0], len(BLOCKS), 0))
         weights = np.hstack([head.weights for head in self.heads.values()])
         ends = np.cumsum([0, *self.vocabulary.blocks])
         columns = matrix.tocsc()
@@ -168,7 +170,7 @@ def _unseen(lesson: Lesson, whole: Artefact, progress: Progress) -> Unseen:
     width = whole.weights.shape[1]
     sums = np.zeros((len(folds), len(BLOCKS), width))
     about = np.zeros((len(folds), len(ABOUT)))
-    for fold in range(FOLDS):
+    for fold in np.unique(folds).tolist():
         fitted = _fit(lesson, np.flatnonzero(folds != fold))
         places = np.flatnonzero(folds == fold)
         readings = [lesson.readings[int(place)] for place in places]
@@ -274,7 +276,7 @@ def _metrics(draft: Artefact, lesson: Lesson, unseen: Unseen) -> dict[str, Any]:
 def unseen_answers(draft: Artefact, lesson: Lesson, unseen: Unseen) -> list[Prediction]:
     """The answer to every example of models and a calibration that had not learned from it."""
     answers: dict[int, Prediction] = {}
-    for fold in range(FOLDS):
+    for fold in np.unique(unseen.folds).tolist():
         calibration = _calibrate(draft, lesson, unseen, np.flatnonzero(unseen.folds != fold))
         model = Model(replace(draft, calibration=calibration))
         places = np.flatnonzero(unseen.folds == fold).tolist()
