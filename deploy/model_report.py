@@ -29,7 +29,7 @@ from services.classifier.model.training import train
 Progress = Callable[[int, int], None]
 
 _TITLES_TRAINED_UNTIL = "2023-11"
-_SHARES = (0.25, 0.5, 0.75)
+_SHARES = (0.3, 0.6)
 _TYPOS = (0.0, 0.02, 0.05, 0.1)
 _STEPS = 3 + len(_SHARES)
 _GOALS = {

@@ -40,6 +40,11 @@ def run() -> typer.testing.CliRunner:
     return typer.testing.CliRunner()
 
 
+@pytest.fixture
+def url(stores: Stores) -> str:
+    return stores.database("classifier")
+
+
 def written(path: Path, texts: list[str], column: str = "text") -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -128,8 +133,8 @@ async def test_a_preview_says_where_a_text_would_go() -> None:
     assert (empty["decision"], empty["reason"], empty["language"]) == ("triage", "too_short", None)
 
 
-async def test_corrections_are_read_with_their_provenance_the_last_of_each_complaint(stores: Stores) -> None:
-    database = Database(stores.database("classifier"))
+async def test_corrections_are_read_with_their_provenance_the_last_of_each_complaint(url: str) -> None:
+    database = Database(url)
     connection = await database.connect()
     complaint = uuid4()
     put = """INSERT INTO corrections (complaint_id, text, language, administration, nature, kind, decision, suggested,

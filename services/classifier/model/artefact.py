@@ -29,6 +29,7 @@ _CODE = (
     "corpus.py",
     "training.py",
     "prediction.py",
+    "judging.py",
 )
 
 

@@ -13,6 +13,9 @@ from services.classifier.model.scoring import Blend, Doubles, Yes, blend, softma
 PRIOR_STRENGTH = 12.0
 """Rows' worth of belief that an administration is as precise as all are together, when its own rows are few."""
 
+OWN_SHARE = 0.3
+"""How far an administration's threshold moves from the general one to its own: its rows are few, the rest is chance."""
+
 _START, _PULL, _PULL_OF_BIAS = 0.2, 0.003, 0.002
 
 
@@ -65,7 +68,7 @@ def precision_thresholds(
     """The lowest confidences from which the routed rows reach the target precision.
 
     All rows with at least the threshold count, so that one lucky row does not lower it. An administration of
-    few rows is pulled to the general one, and never routes from far below it.
+    few rows is pulled to the general one.
     """
     general = _lowest(confidence, right, target, 0.0, target)
     names = np.array(predicted)
@@ -73,7 +76,8 @@ def precision_thresholds(
     for name in sorted(set(predicted)):
         mine = names == name
         lowest = _lowest(confidence[mine], right[mine], target, PRIOR_STRENGTH, target)
-        own[name] = float(np.clip(lowest, general - 0.1, min(general + 0.2, 1.0)))
+        lowest = float(np.clip(lowest, general - 0.1, min(general + 0.2, 1.0)))
+        own[name] = general + OWN_SHARE * (lowest - general)
     return Thresholds(general, own)
 
 

@@ -31,8 +31,8 @@ def quiet(done: int, of: int) -> None:
     """Shows no progress."""
 
 
-TARGET_PRECISION = 0.94
-"""A point above what is promised of routed rows: what is chosen on validation data is met a little less outside."""
+TARGET_PRECISION = 0.935
+"""Half a point above what is promised of routed rows: so much is lost on rows outside those it was chosen on."""
 
 RECIPES = {
     "administration": Recipe(cost=0.2, smoothing=0.1),
