@@ -228,8 +228,8 @@ def _validation(model: Model) -> str:
     )
     return (
         "## Cross-validation on the training corpus\n\nFive folds; calibration and thresholds are learned outside the"
-        " fold too. Recipes were chosen by these figures alone. The corpus is harder than the frozen set: two thirds of"
-        " its rows avoid the words that give the administration away.\n\n"
+        " fold too. Recipes were chosen by these figures alone. The corpus is harder for the"
+        " model than the frozen set, so that confidences learned on it are too low there.\n\n"
         + _table(("figure", "measured"), [(name, figures[name]) for name in names])
     )
 
@@ -252,7 +252,7 @@ def _titles(file: Path) -> str:
     ]
     return (
         f"## Real titles\n\nThe same recipe, learned from {len(before)} titles of questions to the government up to"
-        f" October 2023 and the lexicon, tested on the {len(after)} of November 2023 to February 2024. They are"
+        f" October 2023, tested on the {len(after)} of November 2023 to February 2024. They are"
         " real.\n\n" + _table(("figure", "measured", "95 % interval", "goal"), table)
     )
 

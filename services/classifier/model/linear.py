@@ -18,7 +18,7 @@ SEED = 20260417
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one set of labels is learned. Chosen by cross-validation; see docs/model.md for the figures.
+    """How one set of labels is learned. Chosen by cross-validation on the corpus.
 
     `views`: JOINT alone is one machine over all features; with PARTS and BAYES the views are blended afterwards.
     """

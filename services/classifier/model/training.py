@@ -42,7 +42,7 @@ RECIPES = {
     "scope": Recipe(cost=0.2, balanced=True, views=(JOINT,)),
 }
 LEXICON_FOR_ROWS = 150
-"""Up to how many rows per administration the lexicon still helps; with more, the rows know better (docs/model.md)."""
+"""Up to how many rows per administration the lexicon still helps; with more, the rows know better."""
 
 
 @dataclass(frozen=True, slots=True)
