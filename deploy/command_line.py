@@ -6,7 +6,18 @@ import sys
 
 import typer
 
-from deploy.commands import administrations, contracts, demo, logs, republishing, running, testing, topics
+from deploy.commands import (
+    administrations,
+    classify,
+    contracts,
+    demo,
+    logs,
+    model,
+    republishing,
+    running,
+    testing,
+    topics,
+)
 from deploy.local.errors import EmbeddedStackError
 
 
@@ -28,6 +39,8 @@ def build_application() -> typer.Typer:
     application.command("logs")(logs.logs)
     application.command("contracts")(contracts.contracts)
     application.add_typer(administrations.application, name="administration")
+    application.command("classify")(classify.classify)
+    application.add_typer(model.application, name="model")
     application.add_typer(topics.application, name="topics")
     return application
 

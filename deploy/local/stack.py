@@ -273,6 +273,7 @@ class LocalStack:
             "CHIKAYA_ACCESS_CODE_KEYS": _access_code_keys(self.folder),
             "CHIKAYA_OPERATIONS_TOKEN": operations_token(self.folder),
             "CHIKAYA_OFFICER_TOKENS": _officer_tokens(self.folder),
+            "CHIKAYA_MODELS": str(self.folder / "models"),
             "PYTHONUNBUFFERED": "1",
         }
         if definition.name == "dispatcher":

@@ -1,5 +1,6 @@
 """The HTTP API of the classifier: the triage desk, and the preview of a classification."""
 
+import asyncio
 import hmac
 from collections.abc import Mapping
 from datetime import timedelta
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 from services.classifier.domain.classification import Model
 from services.classifier.domain.triage import HOLD, OfficerDecision, TriageItem
 from services.classifier.store.triage import TriageQueue
-from shared.contracts.events import MAXIMUM_TEXT, Place
+from shared.contracts.events import MAXIMUM_TEXT
 from shared.runtime.clock import Clock
 from shared.runtime.problems import Problem
 
@@ -24,7 +25,6 @@ class Preview(BaseModel):
     """A text as far as it is typed."""
 
     text: Annotated[str, Field(max_length=MAXIMUM_TEXT)]
-    place: Place | None = None
 
 
 def make_preview_router(model: Model) -> APIRouter:
@@ -33,7 +33,7 @@ def make_preview_router(model: Model) -> APIRouter:
 
     @router.post("/v1/classify")
     async def classify(preview: Preview) -> Response:
-        (prediction,) = model.predict([preview.text], [preview.place])
+        (prediction,) = await asyncio.to_thread(model.predict, [preview.text])
         return _json(
             {
                 "decision": "route" if prediction.triage_reason is None else "triage",
@@ -43,7 +43,7 @@ def make_preview_router(model: Model) -> APIRouter:
                 "nature": prediction.nature,
                 "language": prediction.language,
                 "evidence": prediction.evidence,
-                "model_version": model.version,
+                "model_version": prediction.model_version,
             }
         )
 

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 
+from services.classifier import metrics
 from services.classifier.domain.classification import Classified, Model, classify
 from services.classifier.domain.triage import decided
 from services.classifier.store import classifications, triage
 from shared.contracts.envelope import AnyEvent
-from shared.contracts.events import DecidedBy, TriageRequested
+from shared.contracts.events import ComplaintClassified, DecidedBy, Decision, TriageRequested
 from shared.contracts.topics import CLASSIFIED
 from shared.database.pool import Connection
 from shared.messaging.codec import Outgoing, encode
@@ -28,14 +29,18 @@ class ClassifyComplaints:
         self._model = model
 
     async def __call__(self, connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
-        results = classify(events, self._model)
+        results = await asyncio.to_thread(classify, events, self._model)
         known = await classifications.known(connection, [event.subject for event in events])
         new = [result for result in results if result.event.data.round > known.get(result.event.subject, -1)]
         requests = [event.data for event in events if isinstance(event.data, TriageRequested)]
         if requests:
+            for request in requests:
+                metrics.REFUSALS.labels(request.refused[-1]).inc()
             await classifications.put_refusals(connection, requests)
         await classifications.put(connection, [result.event.data for result in new])
         await self._send_to_triage(connection, results)
+        for result in new:
+            measure(result.event.data)
         return [encode(CLASSIFIED, result.event) for result in new]
 
     async def _send_to_triage(self, connection: Connection, results: Sequence[Classified]) -> None:
@@ -68,6 +73,8 @@ class PublishDecisions:
             events = [decided(item, decision, now) for item, decision in await triage.publish_due(connection, now)]
             if events:
                 await classifications.put(connection, [event.data for event in events])
+            for event in events:
+                measure_decision(event.data)
             return len(events), [encode(CLASSIFIED, event) for event in events]
 
         return await self._outbox.commit(work)
@@ -78,3 +85,20 @@ async def restore(connection: Connection, events: Sequence[AnyEvent]) -> Sequenc
     await classifications.put(connection, [event.data for event in events])
     await triage.restore(connection, [event for event in events if event.data.decided_by is DecidedBy.OFFICER])
     return ()
+
+
+def measure(classified: ComplaintClassified) -> None:
+    """Counts what the model said. A transaction that is done again counts again: rates, not accounts."""
+    decision = classified.decision.value
+    metrics.CLASSIFIED.labels(decision, classified.reason or "", classified.language or "").inc()
+    if classified.candidates:
+        metrics.CONFIDENCE.labels(decision).observe(classified.candidates[0].confidence)
+
+
+def measure_decision(classified: ComplaintClassified) -> None:
+    """Counts whether an officer confirmed the first suggestion."""
+    outcome = "inadmissible"
+    if classified.decision is Decision.ROUTE:
+        first = classified.candidates[0].administration if classified.candidates else None
+        outcome = "confirmed" if classified.administration == first else "overridden"
+    metrics.OFFICER_DECISIONS.labels(outcome).inc()

@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from services.classifier.api import make_preview_router, make_triage_router
-from services.classifier.domain.classification import Lexicon
 from services.classifier.handlers import ClassifyComplaints, PublishDecisions, restore
+from services.classifier.model.serving import ServedModel
+from services.classifier.model.versions import Versions
 from services.classifier.settings import ClassifierSettings
 from services.classifier.store.triage import TriageQueue
-from shared.contracts.administrations import registry
 from shared.contracts.topics import SUBMITTED, TRIAGE_REQUESTS
 from shared.messaging.consumer import Consumer
 from shared.messaging.inbox import Inbox
@@ -22,7 +22,7 @@ def main() -> None:
     hold = timedelta(seconds=settings.decision_hold_seconds)
 
     def build(platform: Platform) -> Parts:
-        model = Lexicon.of(registry().values())
+        model = ServedModel(None if settings.models is None else Versions(settings.models))
         inbox = Inbox(
             "classifier",
             "classifier",
@@ -34,7 +34,7 @@ def main() -> None:
         return Parts(
             routers=[make_preview_router(model), make_triage_router(queue, platform.clock, officers, hold)],
             consumers=[Consumer(inbox, settings, topics=[SUBMITTED.name, TRIAGE_REQUESTS.name])],
-            tasks=[PublishDecisions(platform.outbox, platform.clock).run],
+            tasks=[PublishDecisions(platform.outbox, platform.clock).run, model.follow],
             restore=restore,
         )
 

@@ -11,10 +11,9 @@ import orjson
 import pytest
 
 from services.classifier.api import make_triage_router
-from services.classifier.domain.classification import Lexicon
 from services.classifier.handlers import ClassifyComplaints, PublishDecisions, restore
+from services.classifier.model.serving import ServedModel
 from services.classifier.store.triage import TriageQueue
-from shared.contracts.administrations import registry
 from shared.contracts.envelope import Event
 from shared.contracts.events import ComplaintClassified, ComplaintSubmitted
 from shared.contracts.topics import CLASSIFIED, SUBMITTED
@@ -84,7 +83,7 @@ async def stand(url: str) -> AsyncIterator[Stand]:
     database.trust(await incarnation_of(connection))
     await connection.close()
     clock, outbox = MovedClock(), Outbox(database)
-    handler = ClassifyComplaints(Lexicon.of(registry().values()))
+    handler = ClassifyComplaints(ServedModel())
     inbox = Inbox("classifier", "classifier", outbox, handler, SUBMITTED.events)
     await inbox.register({(SUBMITTED.name, 0): 0})
     officers = {"amina": "token-amina", "brahim": "token-brahim"}

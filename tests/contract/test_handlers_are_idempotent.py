@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from services.classifier.domain.classification import Lexicon
 from services.classifier.handlers import ClassifyComplaints
+from services.classifier.model.serving import ServedModel
 from services.dispatcher import registry_store
 from services.dispatcher.domain.clocks import Policy
 from services.dispatcher.handlers import AdvanceCases
@@ -135,7 +135,7 @@ def as_it_is(submitted: Event[ComplaintSubmitted]) -> AnyEvent:
 CASES = [
     Case(
         "classifier",
-        lambda: ClassifyComplaints(Lexicon.of(registry().values())),
+        lambda: ClassifyComplaints(ServedModel()),
         ("classifications", "triage_items"),
         [(SUBMITTED, as_it_is)],
     ),

@@ -29,7 +29,8 @@ def reply(producer: Producer, data: dict[str, object], ce_id: str | None = None)
 @pytest.mark.timeout(180)
 def test_replies_in_transactions_with_aborts_and_garbage(stand: Stand) -> None:
     services = stand.services
-    body = {"subject": "Hôpital", "text": "Aucun médecin aux urgences de l'hôpital", "channel": "web"}
+    text = "Aucun médecin aux urgences de l'hôpital"
+    body = {"subject": "Hôpital", "text": text, "channel": "web", "administration": "sante"}
     receipt = services.file(body)
     sante = TestAdministration(stand.kafka.bootstrap_servers, "sante")
     assignment = sante.assignment(receipt)

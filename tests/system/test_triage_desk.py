@@ -48,7 +48,7 @@ def test_an_officer_decides(stand: Stand, decision: dict[str, str], status: str,
 
 def test_a_complaint_that_is_not_theirs_finds_its_owner(stand: Stand) -> None:
     services = stand.services
-    receipt = services.file({**VAGUE, "text": "Aucun médecin aux urgences de l'hôpital"})
+    receipt = services.file({**VAGUE, "text": "Aucun médecin aux urgences de l'hôpital", "administration": "sante"})
     first = administration(stand, "sante").assignment(receipt)
     administration(stand, "sante").reply(
         first, action="not_ours", text="Il s'agit d'une école", other_administration="education"

@@ -1,14 +1,11 @@
-"""The first model: which administration's own words does the text use? Honest, small, and replaceable."""
+"""From what a model says of a text to a decision: hints, bodies that are barred, and when a person decides."""
 
-import math
-import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from services.classifier.domain.triage import SOURCE, TriageItem
-from shared.contracts.administrations import MUNICIPAL, Administration, registry
+from shared.contracts.administrations import registry
 from shared.contracts.envelope import AnyEvent, Event
 from shared.contracts.events import (
     Candidate,
@@ -18,26 +15,14 @@ from shared.contracts.events import (
     Language,
     Nature,
     PersonalContent,
-    Place,
     TriageRequested,
     personal_content,
 )
 from shared.contracts.lifecycle import HOPS_BEFORE_A_PERSON
 
-_WORD = re.compile(r"[^\W_]+")
-_MARKS = re.compile(r"[\u064b-\u065f\u0670\u0640]")
-_LETTERS = str.maketrans("أإآىة", "ااايه")
-_ROUTE_FROM = 0.25
 _HINT_CONFIDENCE = 0.9
 _HINT_HELPS = (None, "low_confidence", "body_not_unique", "body_barred")
 """A hint does not make a text routable that is spam, too short or possibly inadmissible."""
-
-
-def words(text: str) -> list[str]:
-    """Words in one spelling: no accents, no vowel marks, one alif, no Arabic article."""
-    plain = unicodedata.normalize("NFKD", _MARKS.sub("", text.translate(_LETTERS)).lower())
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return [word[2:] if word.startswith("ال") and len(word) > 4 else word for word in _WORD.findall(plain)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,74 +32,19 @@ class Prediction:
     administration: str | None
     candidates: tuple[Candidate, ...]
     nature: Nature
-    language: Language
+    language: Language | None
     triage_reason: str | None
     evidence: tuple[str, ...]
     """The words that decided."""
+    model_version: str
 
 
 class Model(Protocol):
     """Predicts whose a complaint is. It never looks at onboarding: that is the dispatcher's."""
 
-    @property
-    def version(self) -> str: ...
-
-    def predict(self, texts: Sequence[str], places: Sequence[Place | None]) -> list[Prediction]:
-        """One prediction for each text."""
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction for each text. Takes a processor for a while; may be called from several threads."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Lexicon:
-    """Weights of terms per administration: a term few bodies share says more."""
-
-    terms: dict[tuple[str, ...], dict[str, float]]
-    longest: int
-    version: str = "lexicon-1"
-
-    @classmethod
-    def of(cls, administrations: Iterable[Administration]) -> "Lexicon":
-        """Built from the registry; the communes share one label, `commune`."""
-        owners: dict[tuple[str, ...], set[str]] = {}
-        for body in administrations:
-            label = MUNICIPAL if body.kind == "commune" else body.code
-            for term in (*body.terms, body.name_fr, body.name_ar):
-                spelling = tuple(words(term))
-                if spelling:
-                    owners.setdefault(spelling, set()).add(label)
-        labels = len(set().union(*owners.values()))
-        terms = {
-            term: dict.fromkeys(codes, math.log(labels / len(codes)) * len(term)) for term, codes in owners.items()
-        }
-        return cls(terms, max(map(len, terms)))
-
-    def candidates(self, text: str) -> tuple[Candidate, ...]:
-        """The three likeliest administrations, confidences summing to at most 1."""
-        found = words(text)
-        scores: dict[str, float] = {}
-        for start in range(len(found)):
-            for length in range(1, self.longest + 1):
-                for code, weight in self.terms.get(tuple(found[start : start + length]), {}).items():
-                    scores[code] = scores.get(code, 0.0) + weight
-        total = sum(scores.values()) + 1.0
-        ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:3]
-        return tuple(Candidate(administration=code, confidence=round(score / total, 4)) for code, score in ranked)
-
-    def predict(self, texts: Sequence[str], places: Sequence[Place | None]) -> list[Prediction]:
-        """One prediction for each text."""
-        return [self._predict(text) for text in texts]
-
-    def _predict(self, text: str) -> Prediction:
-        candidates = self.candidates(text)
-        certain = bool(candidates) and candidates[0].confidence >= _ROUTE_FROM
-        return Prediction(
-            administration=candidates[0].administration if candidates else None,
-            candidates=candidates,
-            nature=Nature.OTHER,
-            language=language_of(text),
-            triage_reason=None if certain else "low_confidence",
-            evidence=(),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +70,9 @@ def classify(events: Sequence[AnyEvent], model: Model) -> list[Classified]:
     requests = [_request(event) for event in events]
     contents = [personal_content(event.data.personal) for event in events]
     texts = [f"{content.subject}\n{content.text}" for content in contents]
-    predictions = model.predict(texts, [event.data.place for event in events])
+    predictions = model.predict(texts)
     return [
-        _classified(request, content, _decided(request, prediction), model.version)
+        _classified(request, content, _decided(request, prediction))
         for request, content, prediction in zip(requests, contents, predictions, strict=True)
     ]
 
@@ -188,7 +118,7 @@ def _with_hint(prediction: Prediction, hint: str) -> Prediction:
     return replace(prediction, administration=hint, candidates=candidates, triage_reason=reason)
 
 
-def _classified(request: _Request, content: PersonalContent, prediction: Prediction, version: str) -> Classified:
+def _classified(request: _Request, content: PersonalContent, prediction: Prediction) -> Classified:
     data, reason = request.event.data, prediction.triage_reason
     classified = ComplaintClassified(
         complaint_id=data.complaint_id,
@@ -199,7 +129,7 @@ def _classified(request: _Request, content: PersonalContent, prediction: Predict
         nature=prediction.nature,
         kind=data.kind,
         language=data.language or prediction.language,
-        model_version=version,
+        model_version=prediction.model_version,
         round=request.round,
     )
     item = None
@@ -217,14 +147,6 @@ def _classified(request: _Request, content: PersonalContent, prediction: Predict
             candidates=prediction.candidates,
             evidence=prediction.evidence,
             reason=reason,
-            model_version=version,
+            model_version=prediction.model_version,
         )
     return Classified(request.event.derive("classify", SOURCE, request.event.time, classified), item)
-
-
-def language_of(text: str) -> Language:
-    """By script: Tifinagh, Arabic, else French."""
-    if any("\u2d30" <= c <= "\u2d7f" for c in text):
-        return Language.ZGH
-    arabic = sum("\u0600" <= c <= "\u06ff" for c in text)
-    return Language.AR if arabic * 2 > sum(c.isalpha() for c in text) else Language.FR

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from shared.contracts.events import CaseChanged, Deadlines, Nature
-from shared.contracts.lifecycle import NOT_FORWARDED, WORKED_ON, AssignmentStatus, CaseStatus
+from shared.contracts.lifecycle import ENDED, NOT_FORWARDED, WORKED_ON, AssignmentStatus, CaseStatus
 
 _DEFAULT = Path(__file__).resolve().parents[1] / "policy.json"
 
@@ -122,7 +122,9 @@ class Policy(BaseModel):
         return deadlines.model_copy(update={"reopened_answer_by": answer_by})
 
     def timers(self, case: CaseChanged) -> list[Timer]:
-        """The timers still to fire in the present status of a case, the next one first."""
+        """The timers still to fire in the present status of a case, the next one first; none once it is over."""
+        if case.status in ENDED:
+            return []
         return sorted(timer for timer in self._all(case) if timer.name not in case.timers_fired)
 
     def _all(self, case: CaseChanged) -> Iterator[Timer]:
