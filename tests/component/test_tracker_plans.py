@@ -80,6 +80,7 @@ async def test_the_other_hot_queries_read_an_index(connection: "asyncpg.Connecti
         (queries._WEEKLY, ("administration", "sante", day - timedelta(days=364), day)),
         (queries._LASTED, ("administration", "sante", "answer", day - timedelta(days=364), day)),
         (queries._WAITING, ("administration", "answer", "sante", day - timedelta(days=364), day)),
+        (queries._BACKLOG, ("administration", "answer", day, [8, 16, 31, 61], "sante")),
     ):
         shown = await plan(connection, sql, *parameters)
         assert not [line for line in shown.splitlines() if "Seq Scan" in line and "access_failures" not in line], shown

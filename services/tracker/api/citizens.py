@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
+from orjson import loads
 
 from services.tracker.api.access import AcceptLanguage, json
 from services.tracker.domain.access import cost, wait
@@ -57,7 +58,7 @@ class Desk:
         if row is None or not (self._matches(row, code) and row["asked_for"]):
             await self._records.failed({key: cost(per_hour) for key, per_hour in keys.items()}, now)
             raise Problem(404, "not-found")
-        return dict(row)
+        return {**row, "entries": loads(row["entries"] or "[]")}
 
     def _keys(self, reference: str, client: str) -> Mapping[str, int]:
         keys = {f"reference {reference}": self._limits.per_reference} if reference else {}
@@ -81,7 +82,7 @@ def make_citizen_router(desk: Desk, clock: Clock) -> APIRouter:
     ) -> Response:
         """Where a complaint stands, in the words of Accept-Language (ar, fr, en)."""
         row = await desk.open(reference, access_code, _client(request))
-        view = citizen_view(row, row["entries"] or (), clock.now(), preferred_language(accept_language))
+        view = citizen_view(row, row["entries"], clock.now(), preferred_language(accept_language))
         return json(view)
 
     @router.get("/v1/phone/complaints/{reference}")

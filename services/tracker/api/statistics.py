@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
@@ -29,7 +28,6 @@ Measure = Literal["forward", "answer"]
 Form = Literal["json", "csv"]
 
 _YEAR = timedelta(days=364)
-_EVER = date(2000, 1, 3)
 _PUBLIC_CACHE = "public, max-age=3600"
 _PUBLIC_AFTER = timedelta(weeks=2)
 _PUBLIC = ("administration", "nature", "region", "channel")
@@ -72,7 +70,7 @@ def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock
         return _formed(form, "weeks", rows, ("week", *COUNTERS))
 
     @router.get("/v1/statistics/backlog")
-    async def waiting(
+    async def open_now(
         dimension: Dimension = "all",
         measure: Measure = "answer",
         value: str | None = None,
@@ -81,10 +79,8 @@ def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock
     ) -> Response:
         """What waits for `measure` now, by age, of one value or of each."""
         allowed(authorization, dimension, value)
-        grouped = defaultdict(list)
-        for row in await queries.waiting(dimension, value, measure, _EVER, today()):
-            grouped[row["value"]].append((row["received_on"], row["due_on"], row["number"]))
-        found = [{"value": name, **backlog(group, today())} for name, group in sorted(grouped.items())]
+        rows = await queries.backlog(dimension, value, measure, today())
+        found = backlog((row["value"], row["age"], row["number"], row["overdue"]) for row in rows)
         if form == "csv":
             flat = [{**{k: v for k, v in row.items() if k != "by_age"}, **row["by_age"]} for row in found]
             return _csv(flat, tuple(flat[0]) if flat else ("value",))
@@ -105,9 +101,8 @@ def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock
         span = _Span(first, last, today())
         lasted = await queries.lasted(dimension, value, measure, span.first, span.last)
         until = span.last + timedelta(days=6)
-        ages: dict[int, int] = defaultdict(int)
-        for row in await queries.waiting(dimension, value, measure, span.first, until):
-            ages[max((today() - row["received_on"]).days, 0)] += row["number"]
+        waiting = await queries.waiting(dimension, value, measure, span.first, until)
+        ages = {max((today() - day).days, 0): number for day, number in waiting.items()}
         steps = kaplan_meier(lasted, ages)
         curve = [step._asdict() for step in steps]
         if form == "csv":
@@ -131,7 +126,7 @@ def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock
         span = _Span(first, last, today())
         totals = await queries.by_value(dimension, span.first, span.last)
         until = span.last + timedelta(days=6)
-        overdue = _overdue(await queries.waiting(dimension, None, measure, span.first, until), today())
+        overdue = await queries.overdue(dimension, measure, span.first, until, today())
         standings = league(_results(totals, overdue, measure))
         rows = [{**s._asdict(), "ranks": f"{s.ranks[0]}-{s.ranks[1]}"} for s in standings]
         return _formed(form, "league", rows, tuple(rows[0]) if rows else ("value",))
@@ -150,14 +145,6 @@ def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock
         return _formed(form, dimension, figures, ("value", *shown), _PUBLIC_CACHE)
 
     return router
-
-
-def _overdue(rows: Sequence[Row], today: date) -> dict[str, int]:
-    found: dict[str, int] = defaultdict(int)
-    for row in rows:
-        if row["due_on"] < today:
-            found[row["value"]] += row["number"]
-    return found
 
 
 def _results(totals: Sequence[Row], overdue: Mapping[str, int], measure: Measure) -> dict[str, tuple[int, int]]:

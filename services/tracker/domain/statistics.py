@@ -246,15 +246,16 @@ AGES: tuple[tuple[str, int], ...] = (("0-7", 7), ("8-15", 15), ("16-30", 30), ("
 """Age classes of the backlog: name and last day."""
 
 
-def backlog(waiting: Iterable[tuple[date, date, int]], today: date) -> dict[str, Any]:
-    """Open complaints (day of receipt, day of deadline, number) by age, and how many are overdue."""
-    ages = dict.fromkeys((name for name, _ in AGES), 0)
-    overdue = 0
-    for received_on, due_on, number in waiting:
-        age = (today - received_on).days
-        ages[next(name for name, last in AGES if age <= last)] += number
-        overdue += number if due_on < today else 0
-    return {"open": sum(ages.values()), "overdue": overdue, "by_age": ages}
+def backlog(waiting: Iterable[tuple[str, int, int, int]]) -> list[dict[str, Any]]:
+    """Open complaints by value and age, from (value, place in AGES, number, overdue of them)."""
+    found: dict[str, dict[str, Any]] = {}
+    for value, age, number, overdue in waiting:
+        ages = dict.fromkeys((name for name, _ in AGES), 0)
+        row = found.setdefault(value, {"value": value, "open": 0, "overdue": 0, "by_age": ages})
+        row["open"] += number
+        row["overdue"] += overdue
+        row["by_age"][AGES[age][0]] += number
+    return list(found.values())
 
 
 SMALLEST_PUBLISHED = 5

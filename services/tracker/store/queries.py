@@ -9,7 +9,7 @@ import asyncpg
 
 from services.tracker.domain.listing import Cursor, Filter
 from services.tracker.domain.search import query_of
-from services.tracker.domain.statistics import COUNTERS
+from services.tracker.domain.statistics import AGES, COUNTERS
 from services.tracker.store.projection import COLUMNS
 from shared.contracts.reference import parse_reference
 from shared.database.pool import Connection, Database
@@ -44,7 +44,7 @@ LISTED = (
 """The columns of a list and of an export."""
 
 _ENTRIES = """
-SELECT jsonb_agg(jsonb_build_object(
+SELECT json_agg(json_build_object(
     'happened_at', happened_at, 'change', change, 'administration', administration,
     'forward_by', forward_by, 'answer_by', answer_by, 'details', details)
     ORDER BY happened_at, version NULLS LAST, event_id)
@@ -96,8 +96,18 @@ SELECT value, {", ".join(f"sum({name})::bigint AS {name}" for name in COUNTERS)}
 WHERE dimension = $1 AND week BETWEEN $2 AND $3 GROUP BY value ORDER BY value
 """
 _WAITING = """
-SELECT value, received_on, due_on, number FROM waiting_statistics
-WHERE dimension = $1 AND measure = $2 AND ($3::text IS NULL OR value = $3) AND received_on BETWEEN $4 AND $5
+SELECT received_on, sum(number)::bigint AS number FROM waiting_statistics
+WHERE dimension = $1 AND measure = $2 AND value = $3 AND received_on BETWEEN $4 AND $5 GROUP BY received_on
+"""
+_BACKLOG = """
+SELECT value, width_bucket($3 - received_on, $4::int[]) AS age, sum(number)::bigint AS number,
+       coalesce(sum(number) FILTER (WHERE due_on < $3), 0)::bigint AS overdue
+FROM waiting_statistics WHERE dimension = $1 AND measure = $2 AND ($5::text IS NULL OR value = $5)
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_OVERDUE = """
+SELECT value, sum(number)::bigint AS number FROM waiting_statistics
+WHERE dimension = $1 AND measure = $2 AND received_on BETWEEN $3 AND $4 AND due_on < $5 GROUP BY value
 """
 _LASTED = """
 SELECT days, sum(number)::bigint AS number FROM duration_statistics
@@ -245,9 +255,20 @@ class TrackerQueries:
         """The counters of all values of a dimension."""
         return await self._database.fetch(_BY_VALUE, dimension, first, last)
 
-    async def waiting(self, dimension: str, value: str | None, measure: str, first: date, last: date) -> list[Row]:
-        """What still waits, by value and days of receipt and deadline."""
-        return await self._database.fetch(_WAITING, dimension, measure, value, first, last)
+    async def waiting(self, dimension: str, value: str, measure: str, first: date, last: date) -> dict[date, int]:
+        """What still waits, by day of receipt."""
+        rows = await self._database.fetch(_WAITING, dimension, measure, value, first, last)
+        return {row["received_on"]: row["number"] for row in rows}
+
+    async def backlog(self, dimension: str, value: str | None, measure: str, today: date) -> list[Row]:
+        """What waits, and of it what is overdue, by value and age class (its place in AGES)."""
+        bounds = [last + 1 for _, last in AGES[:-1]]
+        return await self._database.fetch(_BACKLOG, dimension, measure, today, bounds, value)
+
+    async def overdue(self, dimension: str, measure: str, first: date, last: date, today: date) -> dict[str, int]:
+        """What was received in the span and waits past its deadline, by value."""
+        rows = await self._database.fetch(_OVERDUE, dimension, measure, first, last, today)
+        return {row["value"]: row["number"] for row in rows}
 
     async def lasted(self, dimension: str, value: str, measure: str, first: date, last: date) -> dict[int, int]:
         """How often it took how many days."""
