@@ -1,4 +1,4 @@
-"""Events a second of a rebuild of the tracker's read model from a real Kafka, all of it: reading, rows, indexes, switch.
+"""Events a second of a rebuild of the tracker's read model from a real Kafka: reading, rows, indexes, switch.
 
     python -m bench.tracker_rebuild --complaints 30000
 """
