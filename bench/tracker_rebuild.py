@@ -1,6 +1,6 @@
 """Events a second of a rebuild of the tracker's read model from a real Kafka: reading, rows, indexes, switch.
 
-    python -m bench.tracker_rebuild --complaints 30000
+python -m bench.tracker_rebuild --complaints 30000
 """
 
 import argparse
