@@ -17,6 +17,7 @@ from deploy.commands import (
     running,
     testing,
     topics,
+    tracker,
 )
 from deploy.local.errors import EmbeddedStackError
 
@@ -42,6 +43,7 @@ def build_application() -> typer.Typer:
     application.command("classify")(classify.classify)
     application.add_typer(model.application, name="model")
     application.add_typer(topics.application, name="topics")
+    application.add_typer(tracker.application, name="tracker")
     return application
 
 

@@ -35,6 +35,16 @@ _TITLES: dict[str, Text] = {
         "fr": "Identification requise",
         "en": "Authentication is required",
     },
+    "forbidden": {
+        "ar": "لا يُسمح لكم بهذه العملية",
+        "fr": "Cette action ne vous est pas permise",
+        "en": "You are not allowed to do this",
+    },
+    "too-many-attempts": {
+        "ar": "محاولات كثيرة غير صحيحة، المرجو إعادة المحاولة لاحقا",
+        "fr": "Trop d’essais inexacts, veuillez réessayer plus tard",
+        "en": "Too many wrong attempts, please try again later",
+    },
     "idempotency-key-reused": {
         "ar": "سبق استعمال مفتاح عدم التكرار هذا مع طلب مختلف",
         "fr": "Cette clé d’idempotence a déjà servi pour une autre demande",

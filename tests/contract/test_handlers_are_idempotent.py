@@ -154,7 +154,10 @@ CASES = [
     Case(
         "tracker",
         lambda: project,
-        ("complaints", "timeline"),
+        (
+            *("complaints", "timeline", "complaint_words", "weekly_statistics", "waiting_statistics"),
+            *("duration_statistics", "state_statistics", "live_changes"),
+        ),
         [(LIFECYCLE, forwarded), (DELIVERIES, told), (SUBMITTED, as_it_is)],
     ),
     Case(
