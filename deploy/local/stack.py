@@ -37,6 +37,7 @@ _OWN_ENTRIES = (
     "ports",
     "stack.json",
     "access-code-keys.json",
+    "signing-keys.json",
 )
 
 
@@ -249,6 +250,7 @@ class LocalStack:
             "CHIKAYA_HTTP_PORT": str(ports[definition.name]),
             "CHIKAYA_INSTANCE_ID": f"{definition.name}-0",
             "CHIKAYA_ACCESS_CODE_KEYS": _access_code_keys(self.folder),
+            "CHIKAYA_SIGNING_KEYS": signing_keys(self.folder),
             "CHIKAYA_OPERATIONS_TOKEN": operations_token(self.folder),
             "CHIKAYA_OFFICER_TOKENS": _officer_tokens(self.folder),
             "PYTHONUNBUFFERED": "1",
@@ -355,4 +357,12 @@ def _access_code_keys(folder: Path) -> str:
     file = folder / "access-code-keys.json"
     if not file.exists():
         write_private(file, json.dumps({"k1": secrets.token_hex(32)}) + "\n")
+    return file.read_text().strip()
+
+
+def signing_keys(folder: Path) -> str:
+    """The private key that signs receipts as a JSON object, made once and kept (mode 600)."""
+    file = folder / "signing-keys.json"
+    if not file.exists():
+        write_private(file, json.dumps({"local-1": secrets.token_hex(32)}) + "\n")
     return file.read_text().strip()

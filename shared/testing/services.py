@@ -66,6 +66,7 @@ class RunningServices:
             "CHIKAYA_HTTP_PORT": str(self._ports[instance]),
             "CHIKAYA_INSTANCE_ID": instance,
             "CHIKAYA_ACCESS_CODE_KEYS": '{"k1": "00112233445566778899aabbccddeeff"}',
+            "CHIKAYA_SIGNING_KEYS": json.dumps({"test-1": "07" * 32}),
             "CHIKAYA_OPERATIONS_TOKEN": OPERATIONS_TOKEN,
             "CHIKAYA_OFFICER_TOKENS": json.dumps({"amina": OFFICER_TOKEN}),
             "CHIKAYA_DECISION_HOLD_SECONDS": "1",
