@@ -35,6 +35,11 @@ _TITLES: dict[str, Text] = {
         "fr": "Identification requise",
         "en": "Authentication is required",
     },
+    "forbidden": {
+        "ar": "لا تتوفرون على صلاحية القيام بهذه العملية",
+        "fr": "Vous n’avez pas le droit de faire cela",
+        "en": "You are not allowed to do this",
+    },
     "idempotency-key-reused": {
         "ar": "سبق استعمال مفتاح عدم التكرار هذا مع طلب مختلف",
         "fr": "Cette clé d’idempotence a déjà servi pour une autre demande",

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import orjson
 import uuid_utils.compat
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import ValidationError
 
+from services.intake.clients import FILE, Clients
 from services.intake.domain.filing import Filing, Submission, idempotency_key, submission
 from services.intake.handlers import Outcome
 from services.intake.receipts import Receipts
@@ -17,29 +18,31 @@ from services.intake.store import Stored
 from shared.contracts.reference import AccessCodes
 from shared.database.group_commit import GroupCommit, Overloaded
 from shared.database.pool import is_transient
+from shared.runtime.access_tokens import Client
 from shared.runtime.clock import Clock
 from shared.runtime.problems import Problem, field_errors
 
-_CLIENT = "public"
 _REFERENCE_ATTEMPTS = 5
 
 
 def make_router(
-    commits: GroupCommit[Submission, Outcome], clock: Clock, codes: AccessCodes, receipts: Receipts
+    commits: GroupCommit[Submission, Outcome], clock: Clock, codes: AccessCodes, receipts: Receipts, clients: Clients
 ) -> APIRouter:
     """`POST /v1/complaints`: 201 once the complaint is durable, the same answer for the same Idempotency-Key."""
     router = APIRouter()
+    may_file = Depends(clients.with_scope(FILE))
 
     @router.post("/v1/complaints", status_code=201)
     async def file(
         request: Request,
+        client: Annotated[Client, may_file],
         client_key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
     ) -> Response:
         try:
             filing = Filing.model_validate_json(await request.body())
         except ValidationError as error:
             raise Problem(400, "invalid-request", field_errors(error)) from None
-        key = idempotency_key(_CLIENT, client_key or secrets.token_hex(16))
+        key = idempotency_key(client.id, client_key or secrets.token_hex(16))
         outcome = await _commit(filing, key, clock.now())
         if not outcome.same_content:
             raise Problem(422, "idempotency-key-reused")

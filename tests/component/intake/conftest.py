@@ -1,7 +1,8 @@
 """Intake as its composition root builds it, on a real database."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 import pytest
@@ -14,6 +15,8 @@ from shared.runtime.clock import SystemClock
 from shared.runtime.http import Health, make_app
 from shared.runtime.service import Platform
 from shared.testing.stores import Stores
+
+Serve = Callable[[IntakeSettings], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @pytest.fixture
@@ -39,17 +42,30 @@ def settings(url: str) -> IntakeSettings:
         database_url=url,
         instance_id="test",
         access_code_keys={"k1": "00" * 16},
+        filing_without_client=True,
         signing_keys={"old": "01" * 32, "new": "02" * 32},
     )
 
 
 @pytest.fixture
-async def client(settings: IntakeSettings, database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    stopping = asyncio.Event()
-    parts = build(settings, Platform(database, Outbox(database), SystemClock()))
-    tasks = [asyncio.create_task(task(stopping)) for task in parts.tasks]
-    app = make_app("intake", settings, Health(ready=True), parts.routers)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as client:
+def serve(database: Database) -> Serve:
+    """Runs intake with some settings."""
+
+    @asynccontextmanager
+    async def running(settings: IntakeSettings) -> AsyncIterator[httpx.AsyncClient]:
+        stopping = asyncio.Event()
+        parts = build(settings, Platform(database, Outbox(database), SystemClock()))
+        tasks = [asyncio.create_task(task(stopping)) for task in parts.tasks]
+        app = make_app("intake", settings, Health(ready=True), parts.routers)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as client:
+            yield client
+        stopping.set()
+        await asyncio.gather(*tasks)
+
+    return running
+
+
+@pytest.fixture
+async def client(settings: IntakeSettings, serve: Serve) -> AsyncIterator[httpx.AsyncClient]:
+    async with serve(settings) as client:
         yield client
-    stopping.set()
-    await asyncio.gather(*tasks)
