@@ -38,6 +38,7 @@ from shared.database.pool import Database, incarnation_of
 from shared.runtime.clock import SystemClock
 from shared.runtime.http import Health, make_app
 from shared.runtime.settings import HttpSettings
+from shared.runtime.signatures import Signer
 from shared.testing.read_model import FILLED_UNTIL, fill
 
 CODES = AccessCodes({"k1": b"of a benchmark"}, "k1")
@@ -67,7 +68,7 @@ async def _serve(url: str, port: int) -> None:
     routers = [
         make_operations_router(queries, records, Exports(queries, clock), tokens, clock),
         make_statistics_router(queries, tokens, clock),
-        make_citizen_router(desk, clock),
+        make_citizen_router(desk, clock, Signer({"bench": bytes(32)})),
     ]
     app = make_app("tracker", HttpSettings(), Health(ready=True), routers)
 

@@ -9,10 +9,12 @@ import typer
 from deploy.commands import (
     administrations,
     classify,
+    clients,
     contracts,
     demo,
     logs,
     model,
+    receipts,
     republishing,
     running,
     testing,
@@ -44,6 +46,8 @@ def build_application() -> typer.Typer:
     application.add_typer(model.application, name="model")
     application.add_typer(topics.application, name="topics")
     application.add_typer(tracker.application, name="tracker")
+    application.add_typer(clients.application, name="client")
+    application.add_typer(receipts.application, name="receipt")
     return application
 
 

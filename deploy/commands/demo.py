@@ -17,7 +17,7 @@ from rich.table import Table
 from deploy.commands.options import CHECKOUT, DEFAULT_DATA, DataFolder, terminal
 from deploy.commands.running import start_detached
 from deploy.local.errors import EmbeddedStackError
-from deploy.local.stack import operations_token
+from deploy.local.stack import development_client, operations_token
 from deploy.local.state import read_state
 
 _SAMPLES = Path(__file__).resolve().parents[1] / "samples.txt"
@@ -51,10 +51,11 @@ def demo(
     with Progress(console=console) as progress:
         filing = progress.add_task("filed", total=number)
         receipts = []
-        with httpx.Client(timeout=10) as client:
+        with httpx.Client(timeout=10, auth=development_client(folder, intake)) as client:
             for text in _texts(texts, number):
                 receipts.append(_file(client, intake, text))
                 progress.advance(filing)
+        with httpx.Client(timeout=10) as client:
             visible = progress.add_task("forwarded, parked or in triage", total=number)
             cases = []
             for receipt in receipts:

@@ -24,6 +24,7 @@ from deploy.local.processes import LOOPBACK, kept_port
 from deploy.local.state import ProcessRecord, StackState, read_state, remove_state
 from deploy.local.supervision import Component, ServiceProcess, Supervisor, together
 from deploy.local.watchdog import Watchdog, end_processes
+from shared.runtime.client_credentials import ClientCredentials
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +39,7 @@ _OWN_ENTRIES = (
     "stack.json",
     "access-code-keys.json",
     "credentials",
+    "signing-keys.json",
 )
 
 
@@ -271,6 +273,9 @@ class LocalStack:
             "CHIKAYA_HTTP_PORT": str(ports[definition.name]),
             "CHIKAYA_INSTANCE_ID": f"{definition.name}-0",
             "CHIKAYA_ACCESS_CODE_KEYS": _access_code_keys(self.folder),
+            "CHIKAYA_SIGNING_KEYS": signing_keys(self.folder),
+            "CHIKAYA_ENVIRONMENT": "development",
+            "CHIKAYA_DEVELOPMENT_KEY": development_secret(self.folder),
             "CHIKAYA_OPERATIONS_TOKEN": operations_token(self.folder),
             "CHIKAYA_OFFICER_TOKENS": _officer_tokens(self.folder),
             "CHIKAYA_MODELS": str(self.folder / "models"),
@@ -280,7 +285,12 @@ class LocalStack:
             environment["CHIKAYA_PROVISIONER_TOKEN"] = _provisioner_token(self.folder)
         if definition.has_database:
             environment["CHIKAYA_DATABASE_URL"] = self.databases[definition.name]
+            environment["CHIKAYA_DEVELOPMENT_CLIENTS"] = json.dumps(
+                dict.fromkeys(("portal", "demo"), development_secret(self.folder))
+            )
         else:
+            environment["CHIKAYA_TOKEN_URL"] = f"http://{LOOPBACK}:{ports.get('intake', 0)}/v1/development/token"
+            environment["CHIKAYA_CLIENT_SECRET"] = development_secret(self.folder)
             environment["CHIKAYA_INTAKE_URL"] = f"http://{LOOPBACK}:{ports.get('intake', 0)}"
             environment["CHIKAYA_TRACKER_URL"] = f"http://{LOOPBACK}:{ports.get('tracker', 0)}"
         return environment
@@ -396,3 +406,24 @@ def _access_code_keys(folder: Path) -> str:
     if not file.exists():
         write_private(file, json.dumps({"k1": secrets.token_hex(32)}) + "\n")
     return file.read_text().strip()
+
+
+def signing_keys(folder: Path) -> str:
+    """The private key that signs receipts as a JSON object, made once and kept (mode 600)."""
+    file = folder / "signing-keys.json"
+    if not file.exists():
+        write_private(file, json.dumps({"local-1": secrets.token_hex(32)}) + "\n")
+    return file.read_text().strip()
+
+
+def development_secret(folder: Path) -> str:
+    """The secret of the development issuer and of its clients (64 hex digits), made once and kept (mode 600)."""
+    file = folder / "development-secret"
+    if not file.exists():
+        write_private(file, secrets.token_hex(32) + "\n")
+    return file.read_text().strip()
+
+
+def development_client(folder: Path, intake: str) -> ClientCredentials:
+    """What intake of a running stack takes from a command of this machine."""
+    return ClientCredentials(f"{intake}/v1/development/token", "demo", development_secret(folder))

@@ -1,37 +1,82 @@
 """Composition root of intake: was it received, and what proves it?"""
 
-from services.intake.api import make_actions_router, make_router
+from collections.abc import Mapping, Sequence
+
+from fastapi import APIRouter
+
+from services.intake.api.actions import make_actions_router
+from services.intake.api.development import ISSUER as DEVELOPMENT_ISSUER
+from services.intake.api.development import make_development_router
+from services.intake.api.filing import make_router
+from services.intake.api.receipts import make_receipts_router
+from services.intake.client_store import ClientQueries
+from services.intake.clients import Clients
 from services.intake.domain.actions import Action
 from services.intake.domain.filing import Submission
 from services.intake.handlers import AcceptActions, AcceptSubmissions, Outcome, restore
+from services.intake.receipts import Receipts
 from services.intake.settings import IntakeSettings
 from services.intake.store import IntakeQueries
 from shared.contracts.reference import AccessCodes
 from shared.database.group_commit import GroupCommit
+from shared.runtime.access_tokens import AccessTokens, FixedKeys, PublishedKeys
 from shared.runtime.service import Parts, Platform, run_service
+from shared.runtime.signatures import Signer
 
 
 def main() -> None:
     """Runs intake until it is told to stop."""
     settings = IntakeSettings()
-    keys = {key_id: bytes.fromhex(secret) for key_id, secret in settings.access_code_keys.items()}
+    run_service("intake", settings, lambda platform: build(settings, platform))
+
+
+def build(settings: IntakeSettings, platform: Platform) -> Parts:
+    """The parts of intake."""
+    keys = _bytes(settings.access_code_keys)
     codes = AccessCodes(keys, current=list(keys)[-1])
+    signer = Signer(_bytes(settings.signing_keys), _bytes(settings.retired_keys))
+    receipts = Receipts(signer)
+    clients = _clients(settings, platform)
+    commits: GroupCommit[Submission, Outcome] = GroupCommit(AcceptSubmissions(platform.outbox))
+    actions: GroupCommit[Action, bool] = GroupCommit(AcceptActions(platform.outbox))
+    queries = IntakeQueries(platform.database)
+    return Parts(
+        routers=[
+            make_router(commits, platform.clock, codes, receipts, clients),
+            make_receipts_router(queries, codes, receipts, clients),
+            make_actions_router(actions, queries, platform.clock, codes, clients),
+            *_development_issuer(settings, platform),
+        ],
+        tasks=[commits.run_until, actions.run_until],
+        restore=restore,
+        works_without_kafka=True,
+    )
 
-    def build(platform: Platform) -> Parts:
-        commits: GroupCommit[Submission, Outcome] = GroupCommit(AcceptSubmissions(platform.outbox))
-        actions: GroupCommit[Action, bool] = GroupCommit(AcceptActions(platform.outbox))
-        queries = IntakeQueries(platform.database)
-        return Parts(
-            routers=[
-                make_router(commits, platform.clock, codes),
-                make_actions_router(actions, queries, platform.clock, codes),
-            ],
-            tasks=[commits.run_until, actions.run_until],
-            restore=restore,
-            works_without_kafka=True,
-        )
 
-    run_service("intake", settings, build)
+def _clients(settings: IntakeSettings, platform: Platform) -> Clients:
+    tokens = None
+    if settings.token_issuer and settings.token_keys:
+        tokens = AccessTokens(PublishedKeys(settings.token_keys), settings.token_issuer, settings.token_audience)
+    elif settings.development_clients:
+        keys = FixedKeys(_development_signer(settings).key_set)
+        tokens = AccessTokens(keys, DEVELOPMENT_ISSUER, settings.token_audience)
+    queries = ClientQueries(platform.database)
+    return Clients(queries, tokens, platform.clock, without_client=settings.filing_without_client)
+
+
+def _development_issuer(settings: IntakeSettings, platform: Platform) -> Sequence[APIRouter]:
+    if not settings.development_clients:
+        return ()
+    signer = _development_signer(settings)
+    return (make_development_router(settings.development_clients, signer, settings.token_audience, platform.clock),)
+
+
+def _development_signer(settings: IntakeSettings) -> Signer:
+    return Signer(_bytes({"development": settings.development_key or ""}))
+
+
+def _bytes(hexadecimal: Mapping[str, str]) -> dict[str, bytes]:
+    return {key_id: bytes.fromhex(text) for key_id, text in hexadecimal.items()}
 
 
 if __name__ == "__main__":

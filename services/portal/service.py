@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from services.portal.api import make_router
 from services.portal.clients import TIMEOUT, IntakeClient, TrackerClient
 from services.portal.settings import PortalSettings
+from shared.runtime.client_credentials import BearerToken, ClientCredentials
 from shared.runtime.service import run_web
 
 
@@ -19,13 +20,19 @@ def main() -> None:
     closing: list[asyncio.Task[None]] = []
 
     def build() -> Sequence[APIRouter]:
-        intake = httpx.AsyncClient(base_url=settings.intake_url, timeout=TIMEOUT)
+        intake = httpx.AsyncClient(base_url=settings.intake_url, timeout=TIMEOUT, auth=_credentials(settings))
         tracker = httpx.AsyncClient(base_url=settings.tracker_url, timeout=TIMEOUT)
         closing.append(asyncio.create_task(_close_at_the_end(intake, tracker)))
         return [make_router(IntakeClient(intake), TrackerClient(tracker), settings.maximum_body)]
 
     # The pages limit bodies themselves: a form that is too large answers with a page, not a problem document.
     run_web("portal", settings.model_copy(update={"maximum_body": sys.maxsize}), build)
+
+
+def _credentials(settings: PortalSettings) -> httpx.Auth | None:
+    if settings.token_url and settings.client_secret:
+        return ClientCredentials(settings.token_url, settings.client_id, settings.client_secret.get_secret_value())
+    return BearerToken(settings.api_key.get_secret_value()) if settings.api_key else None
 
 
 async def _close_at_the_end(*clients: httpx.AsyncClient) -> None:

@@ -18,12 +18,14 @@ from shared.contracts.topics import DELIVERIES, LIFECYCLE, SUBMITTED
 from shared.messaging.consumer import Consumer
 from shared.messaging.inbox import Inbox
 from shared.runtime.service import Parts, Platform, run_service
+from shared.runtime.signatures import Signer
 
 
 def main() -> None:
     """Runs the tracker until it is told to stop."""
     settings = TrackerSettings()
     keys = {key_id: bytes.fromhex(secret) for key_id, secret in settings.access_code_keys.items()}
+    signer = Signer({key_id: bytes.fromhex(secret) for key_id, secret in settings.signing_keys.items()})
     limits = Limits(settings.failures_per_reference, settings.failures_per_client, frozenset(settings.own_frontends))
 
     def build(platform: Platform) -> Parts:
@@ -38,7 +40,7 @@ def main() -> None:
             make_operations_router(queries, records, Exports(queries, clock), tokens, clock),
             make_statistics_router(queries, tokens, clock),
             make_live_router(queries, tokens),
-            make_citizen_router(desk, clock),
+            make_citizen_router(desk, clock, signer),
         ]
         consumers = [Consumer(inbox, settings, topics=[topic.name for topic in topics])]
         return Parts(routers=routers, consumers=consumers, tasks=[upkeep.run])

@@ -6,7 +6,7 @@ from shared.runtime.settings import ServiceSettings
 
 
 class TrackerSettings(ServiceSettings):
-    """`access_code_keys` as in intake; the tokens are bearer tokens of staff (none: no access).
+    """`access_code_keys` and `signing_keys` as in intake; the tokens are bearer tokens of staff (none: no access).
 
     `administration_tokens` maps the code of an administration to its token: it sees only what it holds.
     `own_frontends` are addresses that many citizens share because we put them behind it (portal, telephone desk):
@@ -15,6 +15,7 @@ class TrackerSettings(ServiceSettings):
     """
 
     access_code_keys: dict[str, str] = Field(min_length=1)
+    signing_keys: dict[str, str] = Field(min_length=1)
     operations_token: SecretStr | None = None
     auditor_token: SecretStr | None = None
     administration_tokens: dict[str, SecretStr] = Field(default_factory=dict)

@@ -20,11 +20,13 @@ from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.processes import free_port
 from deploy.migrations import migrate_all
 from deploy.provisioning import provision_topics
+from shared.runtime.client_credentials import ClientCredentials
 
 SERVICES = ("intake", "classifier", "dispatcher", "tracker", "notifier")
 OPERATIONS_TOKEN = "operations-of-a-test"
 PROVISIONER_TOKEN = "provisioner-of-a-test"
 OFFICER_TOKEN = "officer-of-a-test"
+CLIENT_SECRET = "client-of-a-test"
 
 
 @dataclass
@@ -41,6 +43,7 @@ class RunningServices:
     _ports: dict[str, int] = field(default_factory=dict)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _watching: threading.Thread | None = None
+    _client: ClientCredentials | None = None
 
     def start(self, name: str, number: int = 0) -> None:
         """Starts an instance of a service; returns at once."""
@@ -67,6 +70,10 @@ class RunningServices:
             "CHIKAYA_HTTP_PORT": str(self._ports[instance]),
             "CHIKAYA_INSTANCE_ID": instance,
             "CHIKAYA_ACCESS_CODE_KEYS": '{"k1": "00112233445566778899aabbccddeeff"}',
+            "CHIKAYA_SIGNING_KEYS": json.dumps({"test-1": "07" * 32}),
+            "CHIKAYA_ENVIRONMENT": "development",
+            "CHIKAYA_DEVELOPMENT_KEY": "08" * 32,
+            "CHIKAYA_DEVELOPMENT_CLIENTS": json.dumps({"test": CLIENT_SECRET}),
             "CHIKAYA_OPERATIONS_TOKEN": OPERATIONS_TOKEN,
             "CHIKAYA_PROVISIONER_TOKEN": PROVISIONER_TOKEN,
             "CHIKAYA_OFFICER_TOKENS": json.dumps({"amina": OFFICER_TOKEN}),
@@ -113,13 +120,20 @@ class RunningServices:
         """http://host:port of a service."""
         return f"http://127.0.0.1:{self.ports[name]}"
 
+    def client(self) -> ClientCredentials:
+        """How intake knows the one who files; one for all threads."""
+        if self._client is None:
+            self._client = ClientCredentials(f"{self.address('intake')}/v1/development/token", "test", CLIENT_SECRET)
+        return self._client
+
     def file(self, body: Mapping[str, object], seconds: float = 60.0) -> dict[str, str]:
         """Files as a patient client does, with one key until a 201; the receipt. Raises TimeoutError."""
         headers = {"Idempotency-Key": str(uuid4())}
+        address = f"{self.address('intake')}/v1/complaints"
         give_up_at = time.monotonic() + seconds
         while time.monotonic() < give_up_at:
             try:
-                answer = httpx.post(f"{self.address('intake')}/v1/complaints", json=body, headers=headers, timeout=5)
+                answer = httpx.post(address, json=body, headers=headers, timeout=5, auth=self.client())
             except httpx.HTTPError:
                 time.sleep(0.2)
                 continue

@@ -20,6 +20,7 @@ from services.tracker.api.live import _events, make_live_router
 from services.tracker.api.operations import make_operations_router
 from services.tracker.api.statistics import make_statistics_router
 from services.tracker.domain.access import Reader, Role, Tokens
+from services.tracker.domain.silence import STATEMENT
 from services.tracker.handlers import project
 from services.tracker.store.queries import TrackerQueries
 from services.tracker.store.staff import StaffRecords
@@ -32,6 +33,7 @@ from shared.messaging.inbox import Inbox
 from shared.messaging.outbox import Outbox
 from shared.runtime.http import Health, make_app
 from shared.runtime.settings import HttpSettings
+from shared.runtime.signatures import Signer, verified
 from shared.testing.builders import NOON, records_of
 from shared.testing.histories import History, histories, history
 from shared.testing.stores import Stores
@@ -99,6 +101,9 @@ PROJECTED = (
 )
 
 
+SIGNER = Signer({"k1": b"7" * 32})
+
+
 @pytest.fixture
 def url(stores: Stores) -> str:
     return stores.database("tracker")
@@ -133,7 +138,7 @@ async def running_stand(url: str) -> AsyncIterator[Stand]:
         make_operations_router(queries, records, Exports(queries, clock), tokens, clock),
         make_statistics_router(queries, tokens, clock),
         make_live_router(queries, tokens),
-        make_citizen_router(desk, clock),
+        make_citizen_router(desk, clock, SIGNER),
     ]
     app = make_app("tracker", HttpSettings(), Health(ready=True), routers)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tracker") as client:
@@ -173,6 +178,24 @@ async def test_a_citizen_reads_who_has_it_since_when_and_the_days_left(stand: St
     late = (await stand.follow(one, **{"Accept-Language": "ar"})).json()
     assert (late["deadlines"][1]["overdue"], late["deadlines"][1]["days_left"]) == (True, -3)
     assert "مدة التأخر: 3 أيام" in late["summary"]
+
+
+async def test_after_a_missed_answer_the_citizen_gets_a_signed_statement_of_silence(stand: Stand) -> None:
+    one = one_at(20)
+    await stand.feed(one.events())
+    address = f"/v1/complaints/{one.reference}/silence"
+    headers = {"Access-Code": (await stand.follow(one)).request.headers["Access-Code"]}
+    assert (await stand.client.get(address, headers=headers)).status_code == 409, "there is time for an answer"
+    stand.clock.time += timedelta(days=43)
+    answer = (await stand.client.get(address, headers=headers)).json()
+    claims = verified(answer["signed"], STATEMENT, SIGNER.key_set)
+    assert claims == answer["statement"]
+    due = one.changes[-1].data.deadlines.answer_by
+    assert (claims["sub"], datetime.fromisoformat(claims["unanswered_since"])) == (one.reference, due)
+    assert len(claims["timeline"]) == len(one.changes) + len(one.messages)
+    text = one.submitted[0].data.personal.content.text
+    assert text and text not in str(claims)
+    assert (await stand.client.get(address, headers={"Access-Code": "1"})).status_code == 404
 
 
 async def test_a_moved_deadline_shows_from_what_to_what(stand: Stand) -> None:

@@ -305,6 +305,7 @@ def test_the_declared_readers_consume_those_topics(service: str, monkeypatch: py
     for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "INSTANCE_ID"):
         monkeypatch.setenv(f"CHIKAYA_{name}", "unused")
     monkeypatch.setenv("CHIKAYA_ACCESS_CODE_KEYS", '{"k1": "00"}')
+    monkeypatch.setenv("CHIKAYA_SIGNING_KEYS", json.dumps({"k1": "07" * 32}))
     module = import_module(f"services.{service}.service")
     consumer = MagicMock()
     monkeypatch.setattr(module, "Consumer", consumer)

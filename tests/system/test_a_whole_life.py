@@ -31,7 +31,8 @@ def receipt(stand: Stand) -> Mapping[str, str]:
 def act(stand: Stand, receipt: Mapping[str, str], name: str, body: dict[str, Any]) -> httpx.Response:
     """An action; all of one name are under one key."""
     address = f"{stand.services.address('intake')}/v1/complaints/{receipt['reference']}/{name}"
-    return httpx.post(address, json=body, headers={"Access-Code": receipt["access_code"], "Idempotency-Key": name})
+    headers = {"Access-Code": receipt["access_code"], "Idempotency-Key": name}
+    return httpx.post(address, json=body, headers=headers, auth=stand.services.client())
 
 
 def changes(stand: Stand, receipt: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ from orjson import loads
 from services.tracker.api.access import AcceptLanguage, json
 from services.tracker.domain.access import cost, wait
 from services.tracker.domain.citizen import citizen_view, spoken_status
+from services.tracker.domain.silence import STATEMENT, silent_since, statement_of_silence
 from services.tracker.domain.words import WORDS, Spoken
 from services.tracker.store.queries import Row, TrackerQueries
 from services.tracker.store.staff import StaffRecords
@@ -17,6 +18,7 @@ from shared.contracts.reference import AccessCodes, parse_reference
 from shared.runtime.clock import Clock
 from shared.runtime.languages import preferred_language
 from shared.runtime.problems import Problem
+from shared.runtime.signatures import Signer
 
 AccessCode = Annotated[str, Header(alias="Access-Code", max_length=40)]
 
@@ -72,9 +74,23 @@ class Desk:
         )
 
 
-def make_citizen_router(desk: Desk, clock: Clock) -> APIRouter:
-    """`GET /v1/complaints/{reference}` and its spoken form."""
+def make_citizen_router(desk: Desk, clock: Clock, signer: Signer) -> APIRouter:
+    """`GET /v1/complaints/{reference}`, its spoken form, and the statement of silence after a missed answer."""
     router = APIRouter()
+
+    @router.get("/v1/complaints/{reference}/silence")
+    async def silence(request: Request, reference: str, access_code: AccessCode = "") -> Response:
+        """A dated, signed statement that the deadline passed without an answer, with the whole timeline.
+
+        409 while there is an answer or time for one. It is a JWS (RFC 7515) under the keys that intake publishes.
+        """
+        row = await desk.open(reference, access_code, _client(request))
+        now = clock.now()
+        due = silent_since(row, now)
+        if due is None:
+            raise Problem(409, "not-possible-now")
+        claims = statement_of_silence(row, row["entries"], due, now)
+        return json({"statement": claims, "signed": signer.sign(STATEMENT, claims)})
 
     @router.get("/v1/complaints/{reference}")
     async def follow(

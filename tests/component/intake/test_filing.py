@@ -8,49 +8,27 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from services.intake.api import make_router
+from services.intake.api.filing import make_router
+from services.intake.client_store import ClientQueries
+from services.intake.clients import Clients
 from services.intake.domain.filing import Submission
 from services.intake.handlers import AcceptSubmissions, Outcome, restore
+from services.intake.receipts import Receipts
 from shared.contracts.envelope import Event
 from shared.contracts.events import ComplaintSubmitted
 from shared.contracts.reference import AccessCodes, parse_reference
 from shared.database.group_commit import GroupCommit
-from shared.database.pool import Connection, Database, incarnation_of
+from shared.database.pool import Connection, Database
 from shared.messaging.outbox import Outbox
 from shared.runtime.clock import SystemClock
 from shared.runtime.http import Health, make_app
 from shared.runtime.settings import HttpSettings
-from shared.testing.stores import Stores
+from shared.runtime.signatures import Signer
 
 CODES = AccessCodes({"k1": b"secret"}, current="k1")
+RECEIPTS = Receipts(Signer({"k1": b"1" * 32}))
 UNHELPFUL = {"قيمة غير صالحة", "Valeur non valable", "Not a valid value"}
 BODY = {"subject": "Hôpital", "text": "Aucun médecin", "channel": "web"}
-
-
-@pytest.fixture
-def url(stores: Stores) -> str:
-    return stores.database("intake")
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await connection.close()
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    commits: GroupCommit[Submission, Outcome] = GroupCommit(AcceptSubmissions(Outbox(database)))
-    committing = asyncio.create_task(commits.run())
-    app = make_app("intake", HttpSettings(), Health(ready=True), [make_router(commits, SystemClock(), CODES)])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as client:
-        yield client
-    committing.cancel()
 
 
 async def post(client: httpx.AsyncClient, body: Any, key: str | None = None, language: str = "fr") -> httpx.Response:
@@ -161,7 +139,9 @@ async def test_a_key_is_known_again_after_a_restore(client: httpx.AsyncClient, d
 
 async def test_too_many_at_once_are_asked_to_come_back(database: Database) -> None:
     full: GroupCommit[Submission, Outcome] = GroupCommit(AcceptSubmissions(Outbox(database)), waiting=0)
-    app = make_app("intake", HttpSettings(), Health(ready=True), [make_router(full, SystemClock(), CODES)])
+    clients = Clients(ClientQueries(database), None, SystemClock(), without_client=True)
+    router = make_router(full, SystemClock(), CODES, RECEIPTS, clients)
+    app = make_app("intake", HttpSettings(), Health(ready=True), [router])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as client:
         refused = await post(client, BODY)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
