@@ -25,6 +25,7 @@ from services.classifier.model.corpus import (
     lexicon_files,
     read_examples,
     training_files,
+    validation_files,
 )
 from services.classifier.model.evaluation import summary
 from services.classifier.model.prediction import SHIPPED, Model
@@ -76,7 +77,7 @@ def train(
     if data and output is None:
         raise ModelError("Say where the model is to be written: --output DIR. The shipped model is left as it is.")
     sources = data or training_files()
-    trained = _learned(_examples(sources), sources)
+    trained = _learned(_examples(sources), sources, validation=() if data else validation_files())
     version = files.save(trained, output or SHIPPED)
     console = terminal()
     _show(console, "cross-validation", trained.metrics["cross-validation"])
@@ -137,7 +138,7 @@ def retrain(data: DataFolder = DEFAULT_DATA) -> None:
     console = terminal()
     console.print(f"{len(corrections)} corrections of officers.")
     sources = training_files()
-    trained = _learned([*_examples(sources), *map(_example, corrections)], sources, corrections)
+    trained = _learned([*_examples(sources), *map(_example, corrections)], sources, corrections, validation_files())
     versions = Versions(folder / "models")
     frozen = _examples([FROZEN])
     current, candidate = (_figures(one, frozen) for one in (model_of(versions.current()), Model(trained)))
@@ -167,7 +168,12 @@ def _examples(sources: Sequence[Path]) -> list[Example]:
         raise ModelError(str(error)) from error
 
 
-def _learned(examples: list[Example], sources: Sequence[Path], corrections: Sequence[Correction] = ()) -> Artefact:
+def _learned(
+    examples: list[Example],
+    sources: Sequence[Path],
+    corrections: Sequence[Correction] = (),
+    validation: Sequence[Path] = (),
+) -> Artefact:
     # Training needs scikit-learn, which takes a second to import and which the services do not have.
     from services.classifier.model.training import train as learn
 
@@ -178,9 +184,10 @@ def _learned(examples: list[Example], sources: Sequence[Path], corrections: Sequ
             return learn(
                 examples,
                 LEXICON,
-                files.hash_of([*sources, *lexicon_files()], provenance),
+                files.hash_of([*sources, *validation, *lexicon_files()], provenance),
                 lambda done, of: shown.update(task, completed=done, total=of),
-                provenance={"files": [path.name for path in sources], "corrections": provenance},
+                provenance={"files": [path.name for path in (*sources, *validation)], "corrections": provenance},
+                validation=_examples(validation),
             )
         except CorpusError as error:
             raise ModelError(str(error)) from error

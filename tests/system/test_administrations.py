@@ -96,7 +96,8 @@ def test_what_is_parked_goes_out_once_while_the_provisioner_is_killed_and_compla
     operations: Operations,
 ) -> None:
     services = operations.stand.services
-    body = {"subject": "Électricité", "text": "Coupure d'électricité, panne de gaz et carburant", "channel": "web"}
+    text = "La station-service du village vend le carburant plus cher que le prix affiché."
+    body = {"subject": "Carburant", "text": text, "channel": "web", "administration": "energie"}
     receipts = [services.file(body) for _ in range(20)]
     wait_until(lambda: {services.follow(r).json().get("status") for r in receipts} == {"parked"})
     assert operations.call("POST", "/energie/onboarding").status_code == 202
@@ -235,7 +236,8 @@ def _states(operations: Operations, codes: list[str]) -> list[str]:
 
 def _file_in(operations: Operations, code: str) -> dict[str, str]:
     place = {"commune": code.removeprefix("commune-")}
-    body = {"subject": "Voirie", "text": "Voirie, nids-de-poule, espaces verts", "channel": "web", "place": place}
+    text = "Les ordures ménagères ne sont plus ramassées dans notre quartier depuis deux semaines."
+    body = {"subject": "Ordures", "text": text, "channel": "web", "place": place}
     return operations.stand.services.file(body)
 
 

@@ -97,13 +97,16 @@ def test_a_threshold_reaches_its_precision() -> None:
     random = np.random.default_rng(2)
     confidence = random.random(2000)
     right = random.random(2000) < confidence
-    general = precision_thresholds(confidence, right, ["one"] * 2000, 0.9).general
+    general = precision_thresholds(confidence, right, ["one"] * 2000, 0.9, np.ones(2000)).general
     assert right[confidence >= general].mean() >= 0.9
     assert 0.6 < general < 0.95
 
 
 def test_a_threshold_nothing_reaches_is_one() -> None:
-    assert precision_thresholds(np.array([0.9, 0.8]), np.array([False, False]), ["one", "two"], 0.9).general == 1.0
+    assert (
+        precision_thresholds(np.array([0.9, 0.8]), np.array([False, False]), ["one", "two"], 0.9, np.ones(2)).general
+        == 1.0
+    )
 
 
 def test_margins_of_a_label_alone_are_finite_where_they_must_be() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from services.classifier.model import artefact as files
-from services.classifier.model.corpus import FROZEN, lexicon_files, read_examples, training_files
+from services.classifier.model.corpus import FROZEN, lexicon_files, read_examples, training_files, validation_files
 from services.classifier.model.evaluation import Figures, summary
 from services.classifier.model.prediction import SHIPPED, Model
 from services.classifier.model.promotion import GATED_LANGUAGES
@@ -12,8 +12,8 @@ FLOORS = {
     "top1": 0.78,
     "top3": 0.91,
     "macro_f1": 0.78,
-    "routed": 0.33,
-    "routed_precision": 0.93,
+    "routed": 0.53,
+    "routed_precision": 0.92,
     "nature_macro_f1": 0.48,
 }
 """A little below what was measured (docs/model.md): retraining may not lose more unnoticed."""
@@ -29,7 +29,7 @@ def figures() -> Figures:
 
 def test_the_shipped_model_is_that_of_this_corpus_and_this_code() -> None:
     shipped = files.load(SHIPPED)
-    trained_from = files.hash_of([*training_files(), *lexicon_files()])
+    trained_from = files.hash_of([*training_files(), *validation_files(), *lexicon_files()])
     assert (shipped.data_hash, shipped.code_hash) == (trained_from, files.code_hash()), (
         "the corpus, the lexicon or the code of the model changed: run `./chikaya model train`, "
         "then `./chikaya model evaluate`"
@@ -51,7 +51,7 @@ def test_it_is_good_enough_in_every_language(figures: Figures, language: str) ->
 
 
 def test_its_confidence_is_not_further_off(figures: Figures) -> None:
-    assert figures["ece"] <= 0.095
+    assert figures["ece"] <= 0.075
 
 
 def test_what_is_no_matter_goes_to_a_person(figures: Figures) -> None:

@@ -62,30 +62,38 @@ def fit_yes(evidence: Doubles, yes: NDArray[np.bool_]) -> Yes:
     return Yes(tuple(coefficients.tolist()), float(model.intercept_[0] - coefficients @ middle))
 
 
+def settled(yes: Yes, evidence: Doubles, truth: NDArray[np.bool_], weights: Doubles) -> Yes:
+    """The same order of chances, at the level that these texts show (Platt's scaling)."""
+    level = evidence @ np.array(yes.coefficients) + yes.offset
+    model = LogisticRegression(C=1e3, max_iter=2000).fit(level[:, None], truth, sample_weight=weights)
+    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    return Yes(tuple(slope * one for one in yes.coefficients), slope * yes.offset + offset)
+
+
 def precision_thresholds(
-    confidence: Doubles, right: NDArray[np.bool_], predicted: Sequence[str], target: float
+    confidence: Doubles, right: NDArray[np.bool_], predicted: Sequence[str], target: float, weights: Doubles
 ) -> Thresholds:
     """The lowest confidences from which the routed rows reach the target precision.
 
     All rows with at least the threshold count, so that one lucky row does not lower it. An administration of
     few rows is pulled to the general one.
     """
-    general = _lowest(confidence, right, target, 0.0, target)
+    general = _lowest(confidence, right, weights, target, 0.0)
     names = np.array(predicted)
     own = {}
     for name in sorted(set(predicted)):
         mine = names == name
-        lowest = _lowest(confidence[mine], right[mine], target, PRIOR_STRENGTH, target)
+        lowest = _lowest(confidence[mine], right[mine], weights[mine], target, PRIOR_STRENGTH)
         lowest = float(np.clip(lowest, general - 0.1, min(general + 0.2, 1.0)))
         own[name] = general + OWN_SHARE * (lowest - general)
     return Thresholds(general, own)
 
 
-def _lowest(confidence: Doubles, right: NDArray[np.bool_], target: float, strength: float, prior: float) -> float:
+def _lowest(confidence: Doubles, right: NDArray[np.bool_], weights: Doubles, target: float, strength: float) -> float:
     if not len(confidence):
         return 1.0
     order = np.argsort(-confidence, kind="stable")
-    hits = np.cumsum(right[order]) + strength * prior
-    precision = hits / (np.arange(1, len(order) + 1) + strength)
+    hits = np.cumsum((weights * right)[order]) + strength * target
+    precision = hits / (np.cumsum(weights[order]) + strength)
     enough = np.flatnonzero(precision >= target)
     return float(confidence[order][enough[-1]]) if len(enough) else 1.0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CORPUS = HERE.parent / "corpus" / "training"
+VALIDATION = HERE.parent / "corpus" / "validation"
 FROZEN = HERE.parent / "corpus" / "frozen" / "frozen_test.csv"
 LEXICON = HERE / "lexicon"
 
@@ -81,6 +82,11 @@ def _example(row: dict[str, str | None]) -> Example:
         location=value("location"),
         reason="" if administration else value("reason") or "unclear",
     )
+
+
+def validation_files() -> list[Path]:
+    """The texts of other writers, which settle confidences, in order of their names."""
+    return sorted(VALIDATION.glob("*.csv"))
 
 
 def training_files() -> list[Path]:

@@ -98,9 +98,12 @@ class Model:
 
     def _predict(self, readings: Sequence[Reading], explain: bool) -> list[Prediction]:
         rows = [self._artefact.vocabulary.row(reading.words) for reading in readings]
+        return self.answers(readings, *self.evidence(readings, rows), rows if explain else None)
+
+    def evidence(self, readings: Sequence[Reading], rows: Sequence[Row]) -> tuple[Doubles, Doubles]:
+        """Sums and traits of texts, from their rows of features."""
         sums = np.array([self._sums(row) for row in rows], dtype=np.float64)
-        about = traits_of(self._artefact, readings, self._artefact.vocabulary, sums)
-        return self.answers(readings, sums, about, rows if explain else None)
+        return sums, traits_of(self._artefact, readings, self._artefact.vocabulary, sums)
 
     def answers(
         self, readings: Sequence[Reading], sums: Doubles, about: Doubles, rows: Sequence[Row] | None = None

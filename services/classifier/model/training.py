@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from services.classifier.model import artefact as files
 from services.classifier.model.artefact import HEADS, ROUTABLE, Artefact, Calibration, Head, quantised
-from services.classifier.model.calibration import fit_blend, fit_yes, precision_thresholds
+from services.classifier.model.calibration import fit_blend, fit_yes, precision_thresholds, settled
 from services.classifier.model.corpus import LEXICON, CorpusError, Example, Term, of_labels, read_lexicon
 from services.classifier.model.evaluation import summary
 from services.classifier.model.features import BLOCKS, Vocabulary
@@ -92,8 +92,12 @@ def train(
     data_hash: str = "",
     progress: Progress = quiet,
     provenance: Mapping[str, Any] | None = None,
+    validation: Sequence[Example] = (),
 ) -> Artefact:
-    """Learn a model of any label set. Deterministic. Raises CorpusError when there is too little to learn from."""
+    """Learn a model of any label set. Deterministic. Raises CorpusError when there is too little to learn from.
+
+    `validation` are texts of other writers, a hundred or more, which only settle how sure the model is of itself.
+    """
     if len({example.administration for example in examples if example.administration}) < 2:
         raise CorpusError("At least two administrations are needed to learn from.")
     lesson = _prepare(examples, lexicon)
@@ -101,6 +105,8 @@ def train(
     progress(1, FOLDS + 3)
     unseen = _unseen(lesson, draft, progress)
     calibrated = replace(draft, calibration=_calibrate(draft, lesson, unseen, np.arange(len(examples))))
+    if validation:
+        calibrated = replace(calibrated, calibration=_settled(calibrated, lesson, unseen, validation))
     progress(FOLDS + 2, FOLDS + 3)
     metrics = _metrics(draft, lesson, unseen)
     progress(FOLDS + 3, FOLDS + 3)
@@ -241,23 +247,56 @@ def _calibrate(draft: Artefact, lesson: Lesson, unseen: Unseen, chosen: NDArray[
     if "scope" in draft.heads:
         scope = fit_yes(scope_evidence(draft, sums, chances, sure.chances(evidence), about), routable)
     calibration = replace(calibration, right=sure, routable=scope)
-    return _with_thresholds(replace(draft, calibration=calibration), lesson, unseen, chosen, right)
+    readings = [lesson.readings[int(place)] for place in chosen]
+    alike = np.ones(len(chosen))
+    return _with_thresholds(replace(draft, calibration=calibration), readings, sums, about, right, alike)
+
+
+def _settled(artefact: Artefact, lesson: Lesson, unseen: Unseen, validation: Sequence[Example]) -> Calibration:
+    """Confidences and thresholds at the level of two kinds of texts: the corpus's own, and those of other writers.
+
+    The corpus is written to be hard, so confidences learned on it alone are too low elsewhere, and those of other
+    writers alone would be too high for what is hard: both together count the same.
+    """
+    model = Model(artefact)
+    others = [read(example.text) for example in validation]
+    sums, about = model.evidence(others, [artefact.vocabulary.row(reading.words) for reading in others])
+    sums, about = np.concatenate([unseen.sums, sums]), np.concatenate([unseen.about, about])
+    readings, truth = [*lesson.readings, *others], [e.administration for e in (*lesson.examples, *validation)]
+    weights = np.repeat([len(others) / len(lesson.readings), 1.0], [len(lesson.readings), len(others)])
+    chances = softmax(scores_of(artefact, "administration", sums, about))
+    right = np.array([model.labels[p] == true for p, true in zip(chances.argmax(axis=1), truth, strict=True)])
+    routable = np.array([bool(true) for true in truth])
+    evidence = certainty(chances, signals_of(artefact, "administration", sums), about)
+    calibration = artefact.calibration
+    sure = settled(calibration.right, evidence[routable], right[routable], weights[routable])
+    scope = calibration.routable
+    if scope is not None and not routable.all():
+        of_scope = scope_evidence(artefact, sums, chances, sure.chances(evidence), about)
+        scope = settled(scope, of_scope, routable, weights)
+    judging = replace(artefact, calibration=replace(calibration, right=sure, routable=scope))
+    return _with_thresholds(judging, readings, sums, about, right, weights)
 
 
 def _with_thresholds(
-    judging: Artefact, lesson: Lesson, unseen: Unseen, chosen: NDArray[np.int64], right: NDArray[np.bool_]
+    judging: Artefact,
+    readings: Sequence[Reading],
+    sums: Doubles,
+    about: Doubles,
+    right: NDArray[np.bool_],
+    weights: Doubles,
 ) -> Calibration:
-    judged = judge(judging, unseen.sums[chosen], unseen.about[chosen])
-    readings = [lesson.readings[int(place)] for place in chosen]
+    judged = judge(judging, sums, about)
     # The rules that come before the threshold have already sent the others to a person.
     asked = np.array([is_long_enough(reading) and not reading.suspicious for reading in readings])
-    counted = asked & (judged.routable >= 0.5) & (unseen.about[chosen][:, TIFINAGH] == 0)
+    counted = asked & (judged.routable >= 0.5) & (about[:, TIFINAGH] == 0)
     labels = judging.heads["administration"].labels
     thresholds = precision_thresholds(
         (judged.right * judged.routable)[counted],
         right[counted],
         [labels[place] for place in judged.chances.argmax(axis=1)[counted]],
         TARGET_PRECISION,
+        weights[counted],
     )
     return replace(judging.calibration, general_threshold=thresholds.general, thresholds=thresholds.own)
 
