@@ -8,18 +8,20 @@ from shared.contracts.events import ActionRefused, CaseChanged, ComplaintSubmitt
 from shared.database.pool import Connection
 from shared.messaging.codec import Outgoing
 
+_SHOWN = (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.FAILED)
+
 
 async def project(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
     """Handles submissions, lifecycle and deliveries; nothing follows from them."""
     submitted = [event for event in events if isinstance(event.data, ComplaintSubmitted)]
     changed = [event for event in events if isinstance(event.data, CaseChanged)]
-    recorded = [e for e in events if isinstance(e.data, NotificationRecorded) and e.data.state is DeliveryState.SENT]
+    recorded = [e for e in events if isinstance(e.data, NotificationRecorded)]
     refused = [event for event in events if isinstance(event.data, ActionRefused)]
     if submitted:
         await store.project_submitted(connection, sorted(submitted, key=lambda event: event.subject))
     if changed:
         await store.project_changed(connection, changed)
-    entries = [(e.subject, e.id, e.data.at, f"notification_{e.data.state}") for e in recorded]
+    entries = [(e.subject, e.id, e.data.at, f"notification_{e.data.state}") for e in recorded if e.data.state in _SHOWN]
     entries += [(e.subject, e.id, e.data.refused_at, "action_refused") for e in refused]
     if entries:
         await store.add_to_timeline(connection, entries)
