@@ -31,7 +31,7 @@ Render = Callable[[Claimed], Rendered]
 
 
 class Deliver:
-    """Delivers on one channel. `window` is the most messages under way; `attempt` bounds one of them. Run as a task."""
+    """Delivers on one channel, as `circuit` allows; `attempt` bounds the time of one message. Run as a task."""
 
     def __init__(
         self,
@@ -40,8 +40,7 @@ class Deliver:
         render: Render,
         addresses: AddressBook,
         clock: Clock,
-        *,
-        window: int,
+        circuit: Circuit,
         attempt: timedelta,
     ) -> None:
         self._channel = channel
@@ -49,7 +48,7 @@ class Deliver:
         self._render = render
         self._addresses = addresses
         self._clock = clock
-        self._circuit = Circuit(window)
+        self._circuit = circuit
         self._attempt = attempt
         self._marks: GroupCommit[tuple[Claimed, Outcome], None] = GroupCommit(outcomes.settle)
         self._under_way: set[asyncio.Task[None]] = set()

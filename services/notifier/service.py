@@ -12,7 +12,7 @@ from services.notifier.channels.smpp import SmppChannel
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.delivery import Deliver
 from services.notifier.domain.notices import AddressBook
-from services.notifier.domain.sending import Receipt, RetryPolicy
+from services.notifier.domain.sending import Circuit, Receipt, RetryPolicy
 from services.notifier.handlers import PlanNotifications, restore
 from services.notifier.outcomes import RecordOutcomes
 from services.notifier.rendering import Renderer
@@ -47,7 +47,7 @@ def main() -> None:
 
         def deliver(channel: Channel, window: int) -> Deliver:
             attempt = timedelta(seconds=settings.attempt_seconds)
-            return Deliver(channel, outcomes, words, addresses, platform.clock, window=window, attempt=attempt)
+            return Deliver(channel, outcomes, words, addresses, platform.clock, Circuit(window), attempt)
 
         token = settings.operations_token
         router = make_router(DeliveryLog(platform.database), outcomes, token.get_secret_value() if token else None)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import structlog
-from smpp34 import Client, DeliverSmEvent, Disconnected, SmppError, Smsc, Tlv
+from smpp34 import Client, DeliverSmEvent, Disconnected, SmppError, Smsc, SubmitSmResp, Tlv
 
 from services.notifier.channels.channel import Outbound
 from services.notifier.domain.sending import Accepted, Blame, Outcome, Postponed, Receipt, Refused

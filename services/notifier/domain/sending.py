@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 _LONGEST_WAIT = timedelta(minutes=15)
-_THROTTLED_WAIT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +48,14 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`first` is the wait after the first failure; it doubles. After `patience` a message is given up."""
+    """`first` is the wait after the first failure; it doubles. After `patience` a message is given up.
+
+    Where the provider throttles, the message itself is not at fault: it waits for `throttled`.
+    """
 
     first: timedelta = timedelta(seconds=5)
     patience: timedelta = timedelta(hours=24)
+    throttled: timedelta = timedelta(seconds=1)
 
     def next_attempt(
         self, postponed: Postponed, attempts: int, since: datetime, now: datetime, jitter: float
@@ -61,7 +64,7 @@ class RetryPolicy:
         if now - since >= self.patience:
             return None
         if postponed.blame is Blame.THROTTLED:
-            return now + _THROTTLED_WAIT * (0.5 + jitter)
+            return now + self.throttled * (0.5 + jitter)
         wait: timedelta = min(self.first * 2 ** min(attempts - 1, 20), _LONGEST_WAIT)
         return now + wait * (0.5 + jitter / 2)
 
@@ -69,7 +72,8 @@ class RetryPolicy:
 class Circuit:
     """How many messages one provider is given at a time.
 
-    The window halves when the provider throttles and grows by one with each message accepted. After `tolerated`
+    When the provider throttles, nothing is sent for the time `throttled` and the window halves; it grows by one with
+    each message accepted. After `tolerated`
     failures of the provider in a row nothing is sent for a pause, then one message is tried; the pause doubles from
     one failed trial to the next.
     """
@@ -81,12 +85,14 @@ class Circuit:
         tolerated: int = 5,
         pause: timedelta = timedelta(seconds=1),
         longest: timedelta = timedelta(seconds=60),
+        throttled: timedelta = timedelta(seconds=1),
     ) -> None:
         self._largest = window
         self._window = window
         self._tolerated = tolerated
         self._first_pause = pause
         self._longest = longest
+        self._throttled = throttled
         self._failures = 0
         self._pause = pause
         self._closed_until: datetime | None = None
@@ -112,7 +118,7 @@ class Circuit:
             return
         if isinstance(outcome, Postponed) and outcome.blame is Blame.THROTTLED:
             self._window = max(1, self._window // 2)
-            self._closed_until = now + _THROTTLED_WAIT * (0.5 + jitter / 2)
+            self._closed_until = now + self._throttled * (0.5 + jitter / 2)
         elif isinstance(outcome, Accepted):
             self._window = min(self._largest, self._window + 1)
         self._failures = 0

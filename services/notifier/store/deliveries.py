@@ -107,13 +107,13 @@ ON CONFLICT (delivery_id) DO UPDATE SET state = excluded.state, changed_at = exc
 """
 _LIST = """
 SELECT delivery_id, deliveries.event_id, deliveries.complaint_id, reference, template, deliveries.recipient, channel,
-       deliveries.state, since, attempts, due_at, changed_at, last_error
+       deliveries.state, deliveries.since, attempts, due_at, changed_at, last_error
 FROM deliveries
 JOIN messages ON messages.event_id = deliveries.event_id AND messages.recipient = deliveries.recipient
 JOIN contacts ON contacts.complaint_id = deliveries.complaint_id
 WHERE ($1::text IS NULL OR deliveries.state = $1) AND ($2::text IS NULL OR reference = $2)
-  AND ($3::timestamptz IS NULL OR (since, delivery_id) < ($3, $4::uuid))
-ORDER BY since DESC, delivery_id DESC LIMIT $5
+  AND ($3::timestamptz IS NULL OR (deliveries.since, delivery_id) < ($3, $4::uuid))
+ORDER BY deliveries.since DESC, delivery_id DESC LIMIT $5
 """
 _COUNTS = "SELECT state, count(*) AS number FROM deliveries GROUP BY state"
 
