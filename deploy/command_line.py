@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from deploy.commands import contracts, demo, logs, republishing, running, testing, topics
+from deploy.commands import contracts, demo, logs, notification, republishing, running, testing, topics
 from deploy.local.errors import EmbeddedStackError
 
 
@@ -28,6 +28,7 @@ def build_application() -> typer.Typer:
     application.command("logs")(logs.logs)
     application.command("contracts")(contracts.contracts)
     application.add_typer(topics.application, name="topics")
+    application.add_typer(notification.application, name="notification")
     return application
 
 
