@@ -14,6 +14,7 @@ from deploy.commands import (
     demo,
     logs,
     model,
+    notification,
     receipts,
     republishing,
     running,
@@ -48,6 +49,7 @@ def build_application() -> typer.Typer:
     application.add_typer(tracker.application, name="tracker")
     application.add_typer(clients.application, name="client")
     application.add_typer(receipts.application, name="receipt")
+    application.add_typer(notification.application, name="notification")
     return application
 
 

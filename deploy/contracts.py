@@ -48,7 +48,7 @@ READERS: Mapping[str, tuple[Topic, ...]] = {
     "classifier": (SUBMITTED, TRIAGE_REQUESTS),
     "dispatcher": (SUBMITTED, CITIZEN_ACTIONS, CLASSIFIED, OUTBOX),
     "tracker": (SUBMITTED, LIFECYCLE, DELIVERIES),
-    "notifier": (SUBMITTED, LIFECYCLE),
+    "notifier": (SUBMITTED, CITIZEN_ACTIONS, LIFECYCLE),
     ADMINISTRATION: (INBOX, REJECTED),
 }
 """The topics each service consumes."""

@@ -50,10 +50,10 @@ def demo(
     began = time.monotonic()
     with Progress(console=console) as progress:
         filing = progress.add_task("filed", total=number)
-        receipts = []
+        receipts: list[dict[str, Any]] = []
         with httpx.Client(timeout=10, auth=development_client(folder, intake)) as client:
             for text in _texts(texts, number):
-                receipts.append(_file(client, intake, text))
+                receipts.append(_file(client, intake, text, len(receipts)))
                 progress.advance(filing)
         with httpx.Client(timeout=10) as client:
             visible = progress.add_task("forwarded, parked or in triage", total=number)
@@ -66,6 +66,8 @@ def demo(
     if not report["conserved"]:
         raise DemoFailed(f"Conservation does not hold; complaints without a state: {report['gap']}")
     console.print(f"Conservation holds: {report['accepted']} accepted = {_sum(report['states'])}.")
+    sms, mails = _messages(state.addresses["catcher"], number)
+    console.print(f"Citizens were told: {sms} SMS and {mails} e-mails, to read at {state.addresses['catcher']}")
     console.print(f"File one yourself: {state.addresses['portal']}   Stop everything: ./chikaya down")
 
 
@@ -78,8 +80,15 @@ def _texts(file: Path, number: int) -> list[str]:
     return [found[index % len(found)] for index in range(number)]
 
 
-def _file(client: httpx.Client, intake: str, text: str) -> dict[str, Any]:
-    body = {"subject": text[:120], "text": text, "channel": "web"}
+def _file(client: httpx.Client, intake: str, text: str, number: int) -> dict[str, Any]:
+    body = {
+        "subject": text[:120],
+        "text": text,
+        "channel": "web",
+        "language": "ar" if any("\u0600" <= letter <= "\u06ff" for letter in text) else "fr",
+        "complainant": {"phone": f"+2126{number:08d}", "email": f"citizen{number}@chikaya.example"},
+        "preferred_contact": "sms" if number % 2 else "email",
+    }
     answer = client.post(f"{intake}/v1/complaints", json=body, headers={"Idempotency-Key": str(uuid4())})
     if answer.status_code != 201:
         raise DemoFailed(f"Intake answered {answer.status_code} to a filing: {answer.text}")
@@ -100,6 +109,17 @@ def _settled(client: httpx.Client, tracker: str, receipt: dict[str, Any]) -> dic
 def _conservation(tracker: str, token: str) -> dict[str, Any]:
     answer = httpx.get(f"{tracker}/v1/conservation", headers={"Authorization": f"Bearer {token}"}, timeout=10)
     return dict(answer.json())
+
+
+def _messages(catcher: str, number: int) -> tuple[int, int]:
+    """(short messages, e-mails) caught, once there are as many as complaints."""
+    give_up_at = time.monotonic() + _SETTLE_SECONDS
+    while time.monotonic() < give_up_at:
+        counts = httpx.get(f"{catcher}/counts", timeout=10).json()
+        if counts["sms"] + counts["mails"] >= number:
+            return counts["sms"], counts["mails"]
+        time.sleep(0.2)
+    raise DemoFailed("Citizens were not told of their complaints; see `./chikaya logs`.")
 
 
 def _show(console: Any, cases: list[dict[str, Any]], seconds: float) -> None:

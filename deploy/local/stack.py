@@ -1,4 +1,4 @@
-"""The whole system on one machine: Kafka, PostgreSQL and the six services, under one folder."""
+"""The whole system on one machine: Kafka, PostgreSQL, the six services and a catcher of their messages."""
 
 from __future__ import annotations
 
@@ -65,7 +65,11 @@ SERVICES = (
     _module("dispatcher", 8083),
     _module("tracker", 8084),
     _module("notifier", 8085),
+    ServiceDefinition("catcher", 8086, (sys.executable, "-m", "deploy.local.catcher"), has_database=False),
 )
+"""The services, and where their e-mails and short messages end."""
+
+_CATCHER_PORTS = {"smtp": 8025, "smpp": 2775}
 
 
 class StackAlreadyRunningError(EmbeddedStackError):
@@ -237,13 +241,14 @@ class LocalStack:
             )
             for one in self._definitions
         }
+        catcher = self._catcher_environment(ports)
         return {
             one.name: ServiceProcess(
                 one.name,
                 one.command,
                 log_path=self.log_path(one.name),
                 watchdog=self._watchdog,
-                environment=self._environment(one, ports),
+                environment={**self._environment(one, ports), **catcher},
                 folder=CHECKOUT,
                 http_port=ports[one.name],
             )
@@ -293,6 +298,20 @@ class LocalStack:
             environment["CHIKAYA_CLIENT_SECRET"] = development_secret(self.folder)
             environment["CHIKAYA_INTAKE_URL"] = f"http://{LOOPBACK}:{ports.get('intake', 0)}"
             environment["CHIKAYA_TRACKER_URL"] = f"http://{LOOPBACK}:{ports.get('tracker', 0)}"
+        return environment
+
+    def _catcher_environment(self, ports: dict[str, int]) -> dict[str, str]:
+        """Where the notifier sends and the catcher listens."""
+        if "catcher" not in ports:
+            return {}
+        environment = {
+            "CHIKAYA_SMTP_SECURITY": "none",
+            "CHIKAYA_OPERATIONS_EMAIL": "operations@chikaya.example",
+            "CHIKAYA_PORTAL_URL": f"http://{LOOPBACK}:{ports['portal']}",
+        }
+        for name, preferred in _CATCHER_PORTS.items():
+            port = kept_port(self.folder / "ports" / name, None, f"catcher ({name})", preferred=preferred)
+            environment |= {f"CHIKAYA_{name.upper()}_HOST": LOOPBACK, f"CHIKAYA_{name.upper()}_PORT": str(port)}
         return environment
 
     def _record(self, phase: str) -> None:

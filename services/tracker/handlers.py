@@ -26,6 +26,8 @@ from shared.contracts.events import (
 from shared.database.pool import Connection
 from shared.messaging.codec import Outgoing
 
+_SHOWN = (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.FAILED)
+
 
 async def project(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
     """Handles submissions, lifecycle and deliveries; nothing follows from them.
@@ -61,7 +63,7 @@ def entry_of(event: AnyEvent) -> Entry | None:
     """The timeline entry of an event; None for one that leaves none."""
     if isinstance(event.data, CaseChanged):
         return entry_of_change(event)
-    if isinstance(event.data, NotificationRecorded) and event.data.state is DeliveryState.SENT:
+    if isinstance(event.data, NotificationRecorded) and event.data.state in _SHOWN:
         return entry_of_notification(event)
     if isinstance(event.data, ActionRefused):
         return Entry(event.subject, event.id, event.data.refused_at, None, ACTION_REFUSED)

@@ -424,10 +424,15 @@ class ReplyRejected(EventData):
 
 
 class DeliveryState(StrEnum):
-    """What became of a message to a citizen."""
+    """What became of a message to a citizen.
+
+    `sent`: the provider accepted it; `delivered`: it says that it arrived; `failed`: no channel is left to try.
+    """
 
     SENT = "sent"
     NOT_WANTED = "not_wanted"
+    DELIVERED = "delivered"
+    FAILED = "failed"
 
 
 class NotificationRecorded(EventData):

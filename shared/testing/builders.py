@@ -1,17 +1,25 @@
 """Events and records for tests, with defaults for what a test does not care about."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from shared.contracts.envelope import AnyEvent, Event
 from shared.contracts.events import (
+    AssignmentState,
+    CaseChanged,
     Channel,
     ClearPersonalData,
+    Complainant,
     ComplaintSubmitted,
+    Deadlines,
     Kind,
+    Language,
     PersonalContent,
+    PreferredContact,
 )
+from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change
 from shared.contracts.reference import reference
 from shared.contracts.topics import Topic
 from shared.messaging.codec import Record, encode
@@ -47,3 +55,50 @@ def records_of(
         headers = (*outgoing.headers, ("ce_sequence", str(sequence + number).encode()))
         found.append(Record(topic.name, partition, offset + number, outgoing.key, headers, outgoing.value))
     return found
+
+
+def reachable(
+    submitted: Event[ComplaintSubmitted],
+    preferred: PreferredContact,
+    *,
+    phone: str | None = None,
+    email: str | None = None,
+    language: Language | None = None,
+) -> Event[ComplaintSubmitted]:
+    """The submission of a citizen who wants to be told."""
+    given = Complainant(name="Amina El Idrissi", phone=phone, email=email)
+    assert isinstance(submitted.data.personal, ClearPersonalData)
+    content = submitted.data.personal.content.model_copy(update={"complainant": given})
+    update = {
+        "personal": ClearPersonalData(content=content),
+        "preferred_contact": preferred,
+        "language": language,
+    }
+    return replace(submitted, data=submitted.data.model_copy(update=update))
+
+
+def changed_event(
+    submitted: Event[ComplaintSubmitted], change: Change = Change.FORWARDED, administration: str = "sante", day: int = 1
+) -> Event[CaseChanged]:
+    """A change of a complaint's case, so many days after its receipt."""
+    now = NOON + timedelta(days=day)
+    assignment = AssignmentState(
+        assignment_id=submitted.subject,
+        administration=administration,
+        status=AssignmentStatus.FORWARDED,
+        assigned_at=now,
+        status_since=now,
+    )
+    data = CaseChanged(
+        complaint_id=submitted.subject,
+        reference=submitted.data.reference,
+        version=day + 1,
+        change=change,
+        status=CaseStatus.FORWARDED,
+        received_at=NOON,
+        changed_at=now,
+        kind=Kind.COMPLAINT,
+        assignments=(assignment,),
+        deadlines=Deadlines(forward_by=NOON + timedelta(days=15), answer_by=NOON + timedelta(days=60), policy="test"),
+    )
+    return submitted.derive(f"{change}-{day}", "/chikaya/dispatcher", now, data)

@@ -11,7 +11,8 @@ from services.classifier.model.serving import ServedModel
 from services.dispatcher import registry_store
 from services.dispatcher.domain.clocks import Policy
 from services.dispatcher.handlers import AdvanceCases
-from services.notifier.handlers import NotifyCitizens
+from services.notifier.domain.notices import AddressBook
+from services.notifier.handlers import PlanNotifications
 from services.tracker.handlers import project
 from shared.contracts.administrations import registry
 from shared.contracts.envelope import AnyEvent, Event, derived_id
@@ -162,8 +163,8 @@ CASES = [
     ),
     Case(
         "notifier",
-        lambda: NotifyCitizens(SystemClock()),
-        ("contacts", "messages"),
+        lambda: PlanNotifications(AddressBook(), SystemClock()),
+        ("contacts", "messages", "deliveries"),
         [(LIFECYCLE, forwarded), (SUBMITTED, as_it_is)],
     ),
 ]

@@ -1,6 +1,11 @@
 """The pages in Arabic."""
 
-from services.portal.domain.complaints import ACTION_REFUSED, NOTIFICATION_SENT
+from services.portal.domain.complaints import (
+    ACTION_REFUSED,
+    NOTIFICATION_DELIVERED,
+    NOTIFICATION_FAILED,
+    NOTIFICATION_SENT,
+)
 from services.portal.domain.texts import Texts
 from shared.contracts.lifecycle import CaseStatus, Change
 
@@ -143,6 +148,8 @@ ARABIC = Texts(
         Change.ESCALATED: "رُفع التأخر في الجواب إلى مستوى أعلى",
         ACTION_REFUSED: "تعذرت الاستجابة لطلبكم في هذه المرحلة",
         NOTIFICATION_SENT: "أُرسلت إليكم رسالة",
+        NOTIFICATION_DELIVERED: "وصلتكم الرسالة",
+        NOTIFICATION_FAILED: "تعذر إيصال رسالة إليكم",
     },
     problems={
         400: ("تعذرت قراءة ما أرسلتموه", "المرجو إعادة الإرسال دون إرفاق أي ملف."),

@@ -1,6 +1,11 @@
 """The pages in French."""
 
-from services.portal.domain.complaints import ACTION_REFUSED, NOTIFICATION_SENT
+from services.portal.domain.complaints import (
+    ACTION_REFUSED,
+    NOTIFICATION_DELIVERED,
+    NOTIFICATION_FAILED,
+    NOTIFICATION_SENT,
+)
 from services.portal.domain.texts import Texts
 from shared.contracts.lifecycle import CaseStatus, Change
 
@@ -147,6 +152,8 @@ FRENCH = Texts(
         Change.ESCALATED: "Retard de réponse signalé à l’échelon supérieur",
         ACTION_REFUSED: "Votre demande n’est pas possible à ce stade",
         NOTIFICATION_SENT: "Message envoyé",
+        NOTIFICATION_DELIVERED: "Message remis",
+        NOTIFICATION_FAILED: "Un message n’a pas pu vous être remis",
     },
     problems={
         400: ("Votre envoi n’a pas pu être lu", "Veuillez le renvoyer, sans y joindre de fichier."),

@@ -88,6 +88,8 @@ _ARABIC = Words(
         "escalated": "رُفع التأخر في الجواب إلى مستوى أعلى",
         "action_refused": "تعذرت الاستجابة لطلبكم في هذه المرحلة",
         "notification_sent": "أُرسلت إليكم رسالة",
+        "notification_delivered": "وصلتكم الرسالة",
+        "notification_failed": "تعذر إيصال رسالة إليكم",
     },
     any_change="حُيّن الملف",
     months=(
@@ -157,6 +159,8 @@ _FRENCH = Words(
         "escalated": "Retard de réponse signalé à l’échelon supérieur",
         "action_refused": "Votre demande n’est pas possible à ce stade",
         "notification_sent": "Message envoyé",
+        "notification_delivered": "Message reçu sur votre téléphone ou dans votre messagerie",
+        "notification_failed": "Un message n’a pas pu vous être remis",
     },
     any_change="Dossier mis à jour",
     months=(
@@ -226,6 +230,8 @@ _ENGLISH = Words(
         "escalated": "Late answer reported to a higher level",
         "action_refused": "What you asked for is not possible at this stage",
         "notification_sent": "Message sent",
+        "notification_delivered": "Message delivered",
+        "notification_failed": "A message could not be delivered",
     },
     any_change="File updated",
     months=(
