@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from fastapi import APIRouter
 
 from services.intake.api.actions import make_actions_router
+from services.intake.api.credentials import Credentials
 from services.intake.api.development import ISSUER as DEVELOPMENT_ISSUER
 from services.intake.api.development import make_development_router
 from services.intake.api.filing import make_router
@@ -14,6 +15,7 @@ from services.intake.clients import Clients
 from services.intake.domain.actions import Action
 from services.intake.domain.filing import Submission
 from services.intake.handlers import AcceptActions, AcceptSubmissions, Outcome, restore
+from services.intake.limits import Limits
 from services.intake.receipts import Receipts
 from services.intake.settings import IntakeSettings
 from services.intake.store import IntakeQueries
@@ -40,11 +42,13 @@ def build(settings: IntakeSettings, platform: Platform) -> Parts:
     commits: GroupCommit[Submission, Outcome] = GroupCommit(AcceptSubmissions(platform.outbox))
     actions: GroupCommit[Action, bool] = GroupCommit(AcceptActions(platform.outbox))
     queries = IntakeQueries(platform.database)
+    limits = Limits(settings.client_requests_a_minute, settings.person_requests_an_hour)
+    credentials = Credentials(queries, codes, limits)
     return Parts(
         routers=[
-            make_router(commits, platform.clock, codes, receipts, clients),
-            make_receipts_router(queries, codes, receipts, clients),
-            make_actions_router(actions, queries, platform.clock, codes, clients),
+            make_router(commits, platform.clock, codes, receipts, clients, limits),
+            make_receipts_router(queries, credentials, receipts, clients),
+            make_actions_router(actions, credentials, platform.clock, clients, limits),
             *_development_issuer(settings, platform),
         ],
         tasks=[commits.run_until, actions.run_until],

@@ -15,6 +15,7 @@ class IntakeSettings(ServiceSettings):
 
     `token_issuer` and `token_keys` (an https URL of its JWKS, or a file) say whose access tokens are taken;
     `filing_without_client` lets anyone post who shows neither a token nor an API key.
+    The limits are those of one instance; a person is known by phone or e-mail.
     `development_clients` maps client ids to secrets for the development issuer, whose key is `development_key`.
     """
 
@@ -26,6 +27,8 @@ class IntakeSettings(ServiceSettings):
     token_audience: str = "https://chikaya.ma/intake"
     token_keys: str | None = None
     filing_without_client: bool = False
+    client_requests_a_minute: int = Field(default=60_000, ge=1)
+    person_requests_an_hour: int = Field(default=30, ge=1)
     development_clients: dict[str, str] = Field(default_factory=dict)
     development_key: str | None = None
 

@@ -1,5 +1,6 @@
 """Serving HTTP: health, metrics, body limit, problem documents, and uvicorn without its own signal handling."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.runtime.bounded_http import BoundedHttpProtocol
 from shared.runtime.languages import preferred_language
 from shared.runtime.problems import Problem, install_problem_handlers, problem_response
 from shared.runtime.settings import HttpSettings
@@ -58,7 +60,7 @@ class HttpServer(uvicorn.Server):
                 lifespan="off",
                 server_header=False,
                 timeout_graceful_shutdown=5,
-                h11_max_incomplete_event_size=32_768,
+                http=BoundedHttpProtocol,
             )
         )
 
@@ -71,8 +73,17 @@ class _BodyTooLarge(Exception):
     pass
 
 
+class _BodyTooSlow(Exception):
+    pass
+
+
+_BODY_SECONDS = 20.0
+_SLOWEST_BODY = 2_048
+"""A body must come within 20 s and another second for every 2,048 bytes of it."""
+
+
 class _BodyLimit:
-    """Answers 413 to a body over the limit, declared or streamed, without reading the rest of it."""
+    """Answers 413 to a body over the limit, declared or streamed, and 408 to one that dribbles in, not reading on."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -86,11 +97,21 @@ class _BodyLimit:
         declared = request.headers.get("content-length", "")
         started = False
         read = 0
+        whole = False
+        loop = asyncio.get_running_loop()
+        began = loop.time()
 
         async def limited_receive() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            if whole:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(began + _BODY_SECONDS + read / _SLOWEST_BODY):
+                    message = await receive()
+            except TimeoutError:
+                raise _BodyTooSlow from None
             read += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if read > self._limit:
                 raise _BodyTooLarge
             return message
@@ -104,8 +125,9 @@ class _BodyLimit:
             if declared.isdigit() and int(declared) > self._limit:
                 raise _BodyTooLarge
             await self._app(scope, limited_receive, watched_send)
-        except _BodyTooLarge:
+        except (_BodyTooLarge, _BodyTooSlow) as error:
             if not started:
                 language = preferred_language(request.headers.get("accept-language"))
-                problem = Problem(413, "body-too-large", headers={"connection": "close"})
+                status, kind = (413, "body-too-large") if isinstance(error, _BodyTooLarge) else (408, "request-timeout")
+                problem = Problem(status, kind, headers={"connection": "close"})
                 await problem_response(problem, language)(scope, receive, send)

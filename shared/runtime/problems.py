@@ -65,6 +65,16 @@ _TITLES: dict[str, Text] = {
         "fr": "La réponse de l’administration est refusée",
         "en": "The administration’s reply is refused",
     },
+    "too-many-requests": {
+        "ar": "طلبات كثيرة في وقت قصير، المرجو إعادة المحاولة لاحقا",
+        "fr": "Trop de demandes en peu de temps, veuillez réessayer plus tard",
+        "en": "Too many requests in a short time, please try again later",
+    },
+    "request-timeout": {
+        "ar": "استغرق إرسال الطلب وقتا طويلا، المرجو إعادة المحاولة",
+        "fr": "L’envoi de la demande a pris trop de temps, veuillez réessayer",
+        "en": "Sending the request took too long, please try again",
+    },
     "unavailable": {
         "ar": "الخدمة غير متاحة مؤقتا، المرجو إعادة المحاولة بعد لحظات",
         "fr": "Service momentanément indisponible, veuillez réessayer dans un instant",
