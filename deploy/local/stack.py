@@ -39,6 +39,7 @@ _OWN_ENTRIES = (
     "stack.json",
     "access-code-keys.json",
     "signing-keys.json",
+    "attachments",
 )
 
 
@@ -251,6 +252,7 @@ class LocalStack:
             "CHIKAYA_HTTP_PORT": str(ports[definition.name]),
             "CHIKAYA_INSTANCE_ID": f"{definition.name}-0",
             "CHIKAYA_ACCESS_CODE_KEYS": _access_code_keys(self.folder),
+            "CHIKAYA_ATTACHMENTS_FOLDER": str(self.folder / "attachments"),
             "CHIKAYA_SIGNING_KEYS": signing_keys(self.folder),
             "CHIKAYA_ENVIRONMENT": "development",
             "CHIKAYA_DEVELOPMENT_KEY": development_secret(self.folder),

@@ -1,10 +1,11 @@
 """Filings in, stored submissions and events out: many requests, one commit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.intake import store
+from services.intake import attachment_store, store
+from services.intake.attachment_store import Attached
 from services.intake.domain.actions import Action
 from services.intake.domain.filing import REPEAT_WINDOW, Submission
 from services.intake.store import Stored
@@ -40,6 +41,7 @@ class AcceptSubmissions:
         async def work(connection: Connection) -> tuple[list[Outcome], list[Outgoing]]:
             earlier = await _earlier(connection, submissions)
             new = await store.insert(connection, [s for s in submissions if s.earlier_key not in earlier])
+            await attachment_store.attach(connection, _attached(s.event for s in submissions if s.event.id in new))
             stored = earlier | await store.by_key(connection, [submission.key for submission in submissions])
             outcomes = [_outcome(submission, stored) for submission in submissions]
             return outcomes, [encode(SUBMITTED, s.event) for s in submissions if s.event.id in new]
@@ -71,6 +73,7 @@ class AcceptActions:
         async def work(connection: Connection) -> tuple[list[bool], list[Outgoing]]:
             new, digests = await store.insert_actions(connection, actions)
             events = {action.event.id: action.event for action in reversed(actions) if action.event.id in new}
+            await attachment_store.attach(connection, _attached(events.values()))
             accepted = [digests[action.event.id] == action.digest for action in actions]
             return accepted, [encode(CITIZEN_ACTIONS, event) for event in events.values()]
 
@@ -78,7 +81,12 @@ class AcceptActions:
 
 
 async def restore(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
-    """Rebuilds submissions and actions from their own events."""
+    """Rebuilds submissions, attachments and actions from their own events."""
     await store.restore(connection, [event for event in events if isinstance(event.data, ComplaintSubmitted)])
+    await attachment_store.attach(connection, _attached(events))
     await store.restore_actions(connection, [event for event in events if isinstance(event.data, CitizenActed)])
     return ()
+
+
+def _attached(events: Iterable[AnyEvent]) -> list[Attached]:
+    return [Attached(event.subject, attachment) for event in events for attachment in event.data.attachments]

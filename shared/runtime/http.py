@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import uvicorn
@@ -23,11 +23,20 @@ class Health:
     ready: bool = False
 
 
-def make_app(service: str, settings: HttpSettings, health: Health, routers: Sequence[APIRouter]) -> FastAPI:
-    """The service's application: its routes, `/health/live`, `/health/ready`, `/metrics`."""
+def make_app(
+    service: str,
+    settings: HttpSettings,
+    health: Health,
+    routers: Sequence[APIRouter],
+    body_limits: Mapping[str, int] | None = None,
+) -> FastAPI:
+    """The service's application: its routes, `/health/live`, `/health/ready`, `/metrics`.
+
+    `body_limits` gives paths by their beginning another limit than `settings.maximum_body`.
+    """
     app = FastAPI(title=f"Chikaya {service}", docs_url=None, redoc_url=None)
     install_problem_handlers(app)
-    app.add_middleware(_BodyLimit, limit=settings.maximum_body)
+    app.add_middleware(_BodyLimit, limit=settings.maximum_body, others=body_limits or {})
     for router in routers:
         app.include_router(router)
 
@@ -85,9 +94,10 @@ _SLOWEST_BODY = 2_048
 class _BodyLimit:
     """Answers 413 to a body over the limit, declared or streamed, and 408 to one that dribbles in, not reading on."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, others: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
+        self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,6 +105,7 @@ class _BodyLimit:
             return
         request = Request(scope)
         declared = request.headers.get("content-length", "")
+        limit = next((most for path, most in self._others.items() if scope["path"].startswith(path)), self._limit)
         started = False
         read = 0
         whole = False
@@ -112,7 +123,7 @@ class _BodyLimit:
                 raise _BodyTooSlow from None
             read += len(message.get("body", b""))
             whole = not message.get("more_body", False)
-            if read > self._limit:
+            if read > limit:
                 raise _BodyTooLarge
             return message
 
@@ -122,7 +133,7 @@ class _BodyLimit:
             await send(message)
 
         try:
-            if declared.isdigit() and int(declared) > self._limit:
+            if declared.isdigit() and int(declared) > limit:
                 raise _BodyTooLarge
             await self._app(scope, limited_receive, watched_send)
         except (_BodyTooLarge, _BodyTooSlow) as error:

@@ -69,6 +69,7 @@ class RunningServices:
             "CHIKAYA_HTTP_PORT": str(self._ports[instance]),
             "CHIKAYA_INSTANCE_ID": instance,
             "CHIKAYA_ACCESS_CODE_KEYS": '{"k1": "00112233445566778899aabbccddeeff"}',
+            "CHIKAYA_ATTACHMENTS_FOLDER": str(self.logs / "attachments"),
             "CHIKAYA_SIGNING_KEYS": json.dumps({"test-1": "07" * 32}),
             "CHIKAYA_ENVIRONMENT": "development",
             "CHIKAYA_DEVELOPMENT_KEY": "08" * 32,

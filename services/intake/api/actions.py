@@ -7,9 +7,11 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import ValidationError
 
+from services.intake.api.attachments import attachable
 from services.intake.api.credentials import Credentials
+from services.intake.attachment_store import AttachmentQueries
 from services.intake.clients import ACT, Clients
-from services.intake.domain.actions import ACTIONS, Action, action
+from services.intake.domain.actions import ACTIONS, Action, FiledMessage, action
 from services.intake.limits import Limits, committed
 from shared.database.group_commit import GroupCommit
 from shared.runtime.access_tokens import Client
@@ -18,7 +20,12 @@ from shared.runtime.problems import Problem, field_errors
 
 
 def make_actions_router(
-    commits: GroupCommit[Action, bool], credentials: Credentials, clock: Clock, clients: Clients, limits: Limits
+    commits: GroupCommit[Action, bool],
+    credentials: Credentials,
+    clock: Clock,
+    clients: Clients,
+    limits: Limits,
+    uploads: AttachmentQueries,
 ) -> APIRouter:
     """`POST /v1/complaints/{reference}/{action}`: 202 once the action is durable; the timeline tells what came of it.
 
@@ -46,7 +53,9 @@ def make_actions_router(
         except ValidationError as error:
             raise Problem(400, "invalid-request", field_errors(error)) from None
         key = f"{client.id}\n{client_key or secrets.token_hex(16)}"
-        accepted = action(complaint_id, kind, filed, key, clock.now())
+        given = filed.attachments if isinstance(filed, FiledMessage) else ()
+        attachments = await attachable(uploads, given, client, clock.now())
+        accepted = action(complaint_id, kind, filed, key, clock.now(), attachments)
         same_content = await committed(commits, accepted, (client.id, reference))
         if not same_content:
             raise Problem(422, "idempotency-key-reused")

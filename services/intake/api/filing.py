@@ -1,7 +1,7 @@
 """Citizens file, and get a receipt."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -10,12 +10,15 @@ import uuid_utils.compat
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import ValidationError
 
+from services.intake.api.attachments import attachable
+from services.intake.attachment_store import AttachmentQueries
 from services.intake.clients import FILE, Clients
 from services.intake.domain.filing import Filing, Submission, sender, submission
 from services.intake.handlers import Outcome
 from services.intake.limits import Limits, committed
 from services.intake.receipts import Receipts
 from services.intake.store import Stored
+from shared.contracts.events import Attachment
 from shared.contracts.reference import AccessCodes
 from shared.database.group_commit import GroupCommit
 from shared.runtime.access_tokens import Client
@@ -33,6 +36,7 @@ def make_router(
     receipts: Receipts,
     clients: Clients,
     limits: Limits,
+    uploads: AttachmentQueries,
 ) -> APIRouter:
     """`POST /v1/complaints`: 201 once the complaint is durable, the same answer for the same Idempotency-Key.
 
@@ -52,17 +56,20 @@ def make_router(
         except ValidationError as error:
             raise Problem(400, "invalid-request", field_errors(error)) from None
         headers = limits.of_filing(client.id, sender(filing))
-        outcome = await _commit(filing, client.id, client_key)
+        attachments = await attachable(uploads, filing.attachments, client, clock.now())
+        outcome = await _commit(filing, attachments, client.id, client_key)
         if not outcome.same_content:
             raise Problem(422, "idempotency-key-reused")
         assert outcome.stored is not None
         return _receipt(outcome.stored, headers | ({_REPLAYED: "true"} if outcome.repeated else {}))
 
-    async def _commit(filing: Filing, client: str, client_key: str | None) -> Outcome:
+    async def _commit(
+        filing: Filing, attachments: Sequence[Attachment], client: str, client_key: str | None
+    ) -> Outcome:
         for _ in range(_REFERENCE_ATTEMPTS):
             number = secrets.randbelow(10**8)
             complaint_id = UUID(int=uuid_utils.compat.uuid7().int)
-            item = submission(filing, client, client_key, complaint_id, number, clock.now(), codes.current)
+            item = submission(filing, client, client_key, complaint_id, number, clock.now(), codes.current, attachments)
             outcome = await committed(commits, item, (client, sender(filing) or ""))
             if outcome.stored is not None:
                 return outcome

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -12,10 +13,12 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from services.intake.domain.attachments import MAXIMUM_ATTACHMENTS
 from shared.contracts.administrations import registry
 from shared.contracts.envelope import Event
 from shared.contracts.events import (
     MAXIMUM_TEXT,
+    Attachment,
     Channel,
     ClearPersonalData,
     Complainant,
@@ -111,6 +114,7 @@ class Filing(Filed):
     against_administration: bool = False
     complainant: FiledComplainant | None = None
     preferred_contact: PreferredContact = PreferredContact.NONE
+    attachments: Annotated[tuple[UUID, ...], Field(max_length=MAXIMUM_ATTACHMENTS)] = ()
 
     @model_validator(mode="after")
     def _contact_is_given(self) -> Self:
@@ -158,6 +162,7 @@ def submission(
     number: int,
     now: datetime,
     access_code_key: str,
+    attachments: Sequence[Attachment] = (),
 ) -> Submission:
     """The submission of a filing; `number` is random, 0..99,999,999.
 
@@ -179,6 +184,7 @@ def submission(
         preferred_contact=filing.preferred_contact,
         access_code_key=access_code_key,
         access_code_issue=1,
+        attachments=tuple(attachments),
         personal=ClearPersonalData(
             content=PersonalContent(
                 subject=filing.subject,
