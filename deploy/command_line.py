@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from deploy.commands import clients, contracts, demo, logs, receipts, republishing, running, testing, topics
+from deploy.commands import clients, contracts, demo, filing, logs, receipts, republishing, running, testing, topics
 from deploy.local.errors import EmbeddedStackError
 
 
@@ -26,6 +26,7 @@ def build_application() -> typer.Typer:
     application.command("test")(testing.test)
     application.command("republish")(republishing.republish)
     application.command("logs")(logs.logs)
+    application.command("file")(filing.file)
     application.command("contracts")(contracts.contracts)
     application.add_typer(topics.application, name="topics")
     application.add_typer(clients.application, name="client")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,9 +115,9 @@ class RunningServices:
             process.terminate()
         return {instance: process.wait(40) for instance, process in self.processes.items()}
 
-    def address(self, name: str) -> str:
-        """http://host:port of a service."""
-        return f"http://127.0.0.1:{self.ports[name]}"
+    def address(self, name: str, number: int = 0) -> str:
+        """http://host:port of a service, or of another instance of it that was started."""
+        return f"http://127.0.0.1:{self._ports[f'{name}-{number}'] if number else self.ports[name]}"
 
     def client(self) -> ClientCredentials:
         """How intake knows the one who files; one for all threads."""
@@ -167,17 +167,17 @@ class Stand:
 
 
 @contextmanager
-def running_stand(logs: Path) -> Iterator[Stand]:
-    """A fresh broker and database with all services ready; all are stopped at the end."""
+def running_stand(logs: Path, names: Sequence[str] = SERVICES) -> Iterator[Stand]:
+    """A fresh broker and database with services ready; all are stopped at the end."""
     with EmbeddedKafka() as kafka, EmbeddedPostgres() as postgres:
         urls = {name: postgres.create_database(name) for name in SERVICES}
         migrate_all(urls)
         provision_topics(kafka.bootstrap_servers)
         services = RunningServices(kafka.bootstrap_servers, urls, {name: free_port() for name in SERVICES}, logs)
         try:
-            for name in SERVICES:
+            for name in names:
                 services.start(name)
-            for name in SERVICES:
+            for name in names:
                 services.wait_ready(name)
             yield Stand(kafka, postgres, services)
         finally:
