@@ -12,6 +12,7 @@ from deploy.commands import (
     clients,
     contracts,
     demo,
+    filing,
     logs,
     model,
     notification,
@@ -41,6 +42,7 @@ def build_application() -> typer.Typer:
     application.command("test")(testing.test)
     application.command("republish")(republishing.republish)
     application.command("logs")(logs.logs)
+    application.command("file")(filing.file)
     application.command("contracts")(contracts.contracts)
     application.add_typer(administrations.application, name="administration")
     application.command("classify")(classify.classify)

@@ -40,6 +40,7 @@ _OWN_ENTRIES = (
     "access-code-keys.json",
     "credentials",
     "signing-keys.json",
+    "attachments",
 )
 
 
@@ -278,6 +279,7 @@ class LocalStack:
             "CHIKAYA_HTTP_PORT": str(ports[definition.name]),
             "CHIKAYA_INSTANCE_ID": f"{definition.name}-0",
             "CHIKAYA_ACCESS_CODE_KEYS": _access_code_keys(self.folder),
+            "CHIKAYA_ATTACHMENTS_FOLDER": str(self.folder / "attachments"),
             "CHIKAYA_SIGNING_KEYS": signing_keys(self.folder),
             "CHIKAYA_ENVIRONMENT": "development",
             "CHIKAYA_DEVELOPMENT_KEY": development_secret(self.folder),

@@ -5,15 +5,21 @@ from collections.abc import Mapping, Sequence
 from fastapi import APIRouter
 
 from services.intake.api.actions import make_actions_router
+from services.intake.api.attachments import PATH, Uploads, make_attachments_router, make_uploads_router
+from services.intake.api.credentials import Credentials
 from services.intake.api.development import ISSUER as DEVELOPMENT_ISSUER
 from services.intake.api.development import make_development_router
 from services.intake.api.filing import make_router
 from services.intake.api.receipts import make_receipts_router
+from services.intake.attachment_store import AttachmentQueries
 from services.intake.client_store import ClientQueries
 from services.intake.clients import Clients
 from services.intake.domain.actions import Action
+from services.intake.domain.attachments import MAXIMUM_SIZE
 from services.intake.domain.filing import Submission
+from services.intake.files import Clamd, Examination, Folder, NoScanner, Scanner
 from services.intake.handlers import AcceptActions, AcceptSubmissions, Outcome, restore
+from services.intake.limits import Limits
 from services.intake.receipts import Receipts
 from services.intake.settings import IntakeSettings
 from services.intake.store import IntakeQueries
@@ -40,17 +46,32 @@ def build(settings: IntakeSettings, platform: Platform) -> Parts:
     commits: GroupCommit[Submission, Outcome] = GroupCommit(AcceptSubmissions(platform.outbox))
     actions: GroupCommit[Action, bool] = GroupCommit(AcceptActions(platform.outbox))
     queries = IntakeQueries(platform.database)
+    limits = Limits(settings.client_requests_a_minute, settings.person_requests_an_hour)
+    credentials = Credentials(queries, codes, limits)
+    attachments = AttachmentQueries(platform.database)
+    files = Folder(settings.attachments_folder)
+    uploads = Uploads(attachments, files, Examination(_scanner(settings)), platform.clock)
     return Parts(
         routers=[
-            make_router(commits, platform.clock, codes, receipts, clients),
-            make_receipts_router(queries, codes, receipts, clients),
-            make_actions_router(actions, queries, platform.clock, codes, clients),
+            make_router(commits, platform.clock, codes, receipts, clients, limits, attachments),
+            make_receipts_router(queries, credentials, receipts, clients),
+            make_actions_router(actions, credentials, platform.clock, clients, limits, attachments),
+            make_uploads_router(uploads, clients, limits),
+            make_attachments_router(attachments, files, credentials),
             *_development_issuer(settings, platform),
         ],
-        tasks=[commits.run_until, actions.run_until],
+        tasks=[commits.run_until, actions.run_until, uploads.clean],
+        body_limits={PATH: MAXIMUM_SIZE},
         restore=restore,
         works_without_kafka=True,
     )
+
+
+def _scanner(settings: IntakeSettings) -> Scanner:
+    if settings.clamd is None:
+        return NoScanner()
+    host, _, port = settings.clamd.rpartition(":")
+    return Clamd(host, int(port))
 
 
 def _clients(settings: IntakeSettings, platform: Platform) -> Clients:

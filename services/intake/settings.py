@@ -1,5 +1,6 @@
 """Settings of intake."""
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,6 +16,8 @@ class IntakeSettings(ServiceSettings):
 
     `token_issuer` and `token_keys` (an https URL of its JWKS, or a file) say whose access tokens are taken;
     `filing_without_client` lets anyone post who shows neither a token nor an API key.
+    `attachments_folder` must be one that all instances see; `clamd` is host:port of ClamAV's daemon.
+    The limits are those of one instance; a person is known by phone or e-mail.
     `development_clients` maps client ids to secrets for the development issuer, whose key is `development_key`.
     """
 
@@ -26,6 +29,10 @@ class IntakeSettings(ServiceSettings):
     token_audience: str = "https://chikaya.ma/intake"
     token_keys: str | None = None
     filing_without_client: bool = False
+    attachments_folder: Path
+    clamd: str | None = Field(default=None, pattern=r"^[^:]+:[0-9]+$")
+    client_requests_a_minute: int = Field(default=60_000, ge=1)
+    person_requests_an_hour: int = Field(default=30, ge=1)
     development_clients: dict[str, str] = Field(default_factory=dict)
     development_key: str | None = None
 

@@ -128,6 +128,18 @@ def personal_content(personal: ClearPersonalData | SealedPersonalData) -> Person
     return personal.content
 
 
+class Attachment(Contract):
+    """A file that belongs to a complaint, by the SHA-256 (hexadecimal) of its content; `size` in bytes.
+
+    `scanned`: a scanner for malicious content looked at it and found nothing; else nobody looked.
+    """
+
+    sha256: str
+    media_type: str
+    size: int
+    scanned: bool
+
+
 class ComplaintSubmitted(EventData):
     """A complaint was accepted by intake. Carries all that intake knows of it, so that its journal can be rebuilt."""
 
@@ -145,6 +157,7 @@ class ComplaintSubmitted(EventData):
     preferred_contact: PreferredContact = PreferredContact.NONE
     access_code_key: str
     access_code_issue: int
+    attachments: tuple[Attachment, ...] = ()
     personal: PersonalData
 
 
@@ -163,6 +176,7 @@ class CitizenActed(EventData):
     channel: Channel
     satisfied: bool | None = None
     preferred_contact: PreferredContact | None = None
+    attachments: tuple[Attachment, ...] = ()
     personal: PersonalData
 
 

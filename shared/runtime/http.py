@@ -1,7 +1,8 @@
 """Serving HTTP: health, metrics, body limit, problem documents, and uvicorn without its own signal handling."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import uvicorn
@@ -9,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.runtime.bounded_http import BoundedHttpProtocol
 from shared.runtime.languages import preferred_language
 from shared.runtime.problems import Problem, install_problem_handlers, problem_response
 from shared.runtime.settings import HttpSettings
@@ -21,11 +23,20 @@ class Health:
     ready: bool = False
 
 
-def make_app(service: str, settings: HttpSettings, health: Health, routers: Sequence[APIRouter]) -> FastAPI:
-    """The service's application: its routes, `/health/live`, `/health/ready`, `/metrics`."""
+def make_app(
+    service: str,
+    settings: HttpSettings,
+    health: Health,
+    routers: Sequence[APIRouter],
+    body_limits: Mapping[str, int] | None = None,
+) -> FastAPI:
+    """The service's application: its routes, `/health/live`, `/health/ready`, `/metrics`.
+
+    `body_limits` gives paths by their beginning another limit than `settings.maximum_body`.
+    """
     app = FastAPI(title=f"Chikaya {service}", docs_url=None, redoc_url=None)
     install_problem_handlers(app)
-    app.add_middleware(_BodyLimit, limit=settings.maximum_body)
+    app.add_middleware(_BodyLimit, limit=settings.maximum_body, others=body_limits or {})
     for router in routers:
         app.include_router(router)
 
@@ -58,7 +69,7 @@ class HttpServer(uvicorn.Server):
                 lifespan="off",
                 server_header=False,
                 timeout_graceful_shutdown=5,
-                h11_max_incomplete_event_size=32_768,
+                http=BoundedHttpProtocol,
             )
         )
 
@@ -71,12 +82,22 @@ class _BodyTooLarge(Exception):
     pass
 
 
-class _BodyLimit:
-    """Answers 413 to a body over the limit, declared or streamed, without reading the rest of it."""
+class _BodyTooSlow(Exception):
+    pass
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+
+_BODY_SECONDS = 20.0
+_SLOWEST_BODY = 2_048
+"""A body must come within 20 s and another second for every 2,048 bytes of it."""
+
+
+class _BodyLimit:
+    """Answers 413 to a body over the limit, declared or streamed, and 408 to one that dribbles in, not reading on."""
+
+    def __init__(self, app: ASGIApp, limit: int, others: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
+        self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -84,14 +105,25 @@ class _BodyLimit:
             return
         request = Request(scope)
         declared = request.headers.get("content-length", "")
+        limit = next((most for path, most in self._others.items() if scope["path"].startswith(path)), self._limit)
         started = False
         read = 0
+        whole = False
+        loop = asyncio.get_running_loop()
+        began = loop.time()
 
         async def limited_receive() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            if whole:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(began + _BODY_SECONDS + read / _SLOWEST_BODY):
+                    message = await receive()
+            except TimeoutError:
+                raise _BodyTooSlow from None
             read += len(message.get("body", b""))
-            if read > self._limit:
+            whole = not message.get("more_body", False)
+            if read > limit:
                 raise _BodyTooLarge
             return message
 
@@ -101,11 +133,12 @@ class _BodyLimit:
             await send(message)
 
         try:
-            if declared.isdigit() and int(declared) > self._limit:
+            if declared.isdigit() and int(declared) > limit:
                 raise _BodyTooLarge
             await self._app(scope, limited_receive, watched_send)
-        except _BodyTooLarge:
+        except (_BodyTooLarge, _BodyTooSlow) as error:
             if not started:
                 language = preferred_language(request.headers.get("accept-language"))
-                problem = Problem(413, "body-too-large", headers={"connection": "close"})
+                status, kind = (413, "body-too-large") if isinstance(error, _BodyTooLarge) else (408, "request-timeout")
+                problem = Problem(status, kind, headers={"connection": "close"})
                 await problem_response(problem, language)(scope, receive, send)

@@ -70,6 +70,46 @@ _TITLES: dict[str, Text] = {
         "fr": "La réponse de l’administration est refusée",
         "en": "The administration’s reply is refused",
     },
+    "too-many-requests": {
+        "ar": "طلبات كثيرة في وقت قصير، المرجو إعادة المحاولة لاحقا",
+        "fr": "Trop de demandes en peu de temps, veuillez réessayer plus tard",
+        "en": "Too many requests in a short time, please try again later",
+    },
+    "request-timeout": {
+        "ar": "استغرق إرسال الطلب وقتا طويلا، المرجو إعادة المحاولة",
+        "fr": "L’envoi de la demande a pris trop de temps, veuillez réessayer",
+        "en": "Sending the request took too long, please try again",
+    },
+    "attachment-type": {
+        "ar": "نوع الملف غير مقبول: الصور والتسجيلات الصوتية والفيديو وملفات PDF فقط",
+        "fr": "Type de fichier non accepté : photos, enregistrements audio, vidéos et PDF seulement",
+        "en": "This type of file is not accepted: photos, audio, video and PDF only",
+    },
+    "attachment-unreadable": {
+        "ar": "تعذرت قراءة الصورة أو أن أبعادها كبيرة جدا",
+        "fr": "L’image est illisible ou ses dimensions sont trop grandes",
+        "en": "The picture cannot be read or its dimensions are too large",
+    },
+    "attachment-infected": {
+        "ar": "رُفض الملف لاحتوائه على برنامج ضار",
+        "fr": "Le fichier est refusé : il contient un programme malveillant",
+        "en": "The file is refused: it contains malicious software",
+    },
+    "upload-conflict": {
+        "ar": "لا يتطابق موضع الإرسال مع ما توصلنا به",
+        "fr": "La position d’envoi ne correspond pas à ce qui est déjà reçu",
+        "en": "The upload offset is not where the received content ends",
+    },
+    "upload-version": {
+        "ar": "إصدار بروتوكول الإرسال غير مدعوم",
+        "fr": "Version du protocole d’envoi non prise en charge",
+        "en": "This version of the upload protocol is not supported",
+    },
+    "checksum-mismatch": {
+        "ar": "وصل المحتوى ناقصا أو معدلا، المرجو إعادة إرساله",
+        "fr": "Le contenu est arrivé altéré, veuillez le renvoyer",
+        "en": "The content arrived altered, please send it again",
+    },
     "unavailable": {
         "ar": "الخدمة غير متاحة مؤقتا، المرجو إعادة المحاولة بعد لحظات",
         "fr": "Service momentanément indisponible, veuillez réessayer dans un instant",
@@ -111,6 +151,11 @@ _FIELDS: dict[str, Text] = {
         "ar": "البريد الإلكتروني غير صالح",
         "fr": "Adresse électronique non valable",
         "en": "Not a valid e-mail address",
+    },
+    "unknown_attachment": {
+        "ar": "الملف المرفق غير موجود أو لم يكتمل إرساله",
+        "fr": "Pièce jointe inconnue ou dont l’envoi n’est pas terminé",
+        "en": "Unknown attachment, or its upload is not complete",
     },
     "contact_missing": {
         "ar": "المرجو إدخال رقم الهاتف أو البريد الإلكتروني الذي تودون أن نراسلكم عليه",

@@ -12,8 +12,8 @@ import functools
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -62,6 +62,8 @@ class Parts:
     consumers: Sequence[Consumer] = ()
     tasks: Sequence[Task] = ()
     restore: Restore = nothing_to_restore
+    body_limits: Mapping[str, int] = field(default_factory=dict)
+    """Path prefix → most bytes of a request body there, where it is not the service's general limit."""
     works_without_kafka: bool = False
     """Whether HTTP work may begin while Kafka is away (see `shared.messaging.recovery`)."""
 
@@ -88,7 +90,7 @@ async def _serve_events(service: str, settings: ServiceSettings, build: Callable
     parts = build(Platform(database, outbox, SystemClock()))
     recovery = Recovery(service, database, settings.kafka_bootstrap_servers, parts.restore)
     health = Health()
-    server = HttpServer(make_app(service, settings, health, parts.routers), settings)
+    server = HttpServer(make_app(service, settings, health, parts.routers, parts.body_limits), settings)
     http = asyncio.create_task(server.serve())
     try:
         if await _unless_stopped(recovery.verify(without_kafka=parts.works_without_kafka), stopping):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +70,7 @@ class RunningServices:
             "CHIKAYA_HTTP_PORT": str(self._ports[instance]),
             "CHIKAYA_INSTANCE_ID": instance,
             "CHIKAYA_ACCESS_CODE_KEYS": '{"k1": "00112233445566778899aabbccddeeff"}',
+            "CHIKAYA_ATTACHMENTS_FOLDER": str(self.logs / "attachments"),
             "CHIKAYA_SIGNING_KEYS": json.dumps({"test-1": "07" * 32}),
             "CHIKAYA_ENVIRONMENT": "development",
             "CHIKAYA_DEVELOPMENT_KEY": "08" * 32,
@@ -116,9 +117,9 @@ class RunningServices:
             process.terminate()
         return {instance: process.wait(40) for instance, process in self.processes.items()}
 
-    def address(self, name: str) -> str:
-        """http://host:port of a service."""
-        return f"http://127.0.0.1:{self.ports[name]}"
+    def address(self, name: str, number: int = 0) -> str:
+        """http://host:port of a service, or of another instance of it that was started."""
+        return f"http://127.0.0.1:{self._ports[f'{name}-{number}'] if number else self.ports[name]}"
 
     def client(self) -> ClientCredentials:
         """How intake knows the one who files; one for all threads."""
@@ -168,17 +169,17 @@ class Stand:
 
 
 @contextmanager
-def running_stand(logs: Path) -> Iterator[Stand]:
-    """A fresh broker and database with all services ready; all are stopped at the end."""
+def running_stand(logs: Path, names: Sequence[str] = SERVICES) -> Iterator[Stand]:
+    """A fresh broker and database with services ready; all are stopped at the end."""
     with EmbeddedKafka() as kafka, EmbeddedPostgres() as postgres:
         urls = {name: postgres.create_database(name) for name in SERVICES}
         migrate_all(urls)
         provision_topics(kafka.bootstrap_servers)
         services = RunningServices(kafka.bootstrap_servers, urls, {name: free_port() for name in SERVICES}, logs)
         try:
-            for name in SERVICES:
+            for name in names:
                 services.start(name)
-            for name in SERVICES:
+            for name in names:
                 services.wait_ready(name)
             yield Stand(kafka, postgres, services)
         finally:

@@ -7,19 +7,25 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import ValidationError
 
-from services.intake.api.credentials import credited
+from services.intake.api.attachments import attachable
+from services.intake.api.credentials import Credentials
+from services.intake.attachment_store import AttachmentQueries
 from services.intake.clients import ACT, Clients
-from services.intake.domain.actions import ACTIONS, Action, action
-from services.intake.store import IntakeQueries
-from shared.contracts.reference import AccessCodes
-from shared.database.group_commit import GroupCommit, Overloaded
+from services.intake.domain.actions import ACTIONS, Action, FiledMessage, action
+from services.intake.limits import Limits, committed
+from shared.database.group_commit import GroupCommit
 from shared.runtime.access_tokens import Client
 from shared.runtime.clock import Clock
 from shared.runtime.problems import Problem, field_errors
 
 
 def make_actions_router(
-    commits: GroupCommit[Action, bool], queries: IntakeQueries, clock: Clock, codes: AccessCodes, clients: Clients
+    commits: GroupCommit[Action, bool],
+    credentials: Credentials,
+    clock: Clock,
+    clients: Clients,
+    limits: Limits,
+    uploads: AttachmentQueries,
 ) -> APIRouter:
     """`POST /v1/complaints/{reference}/{action}`: 202 once the action is durable; the timeline tells what came of it.
 
@@ -39,21 +45,23 @@ def make_actions_router(
     ) -> Response:
         if name not in ACTIONS:
             raise Problem(404, "not-found")
-        complaint_id = (await credited(queries, codes, reference, access_code)).complaint_id
+        headers = limits.of_client(client.id)
+        complaint_id = (await credentials.holder(reference, access_code)).complaint_id
         kind, body = ACTIONS[name]
         try:
             filed = body.model_validate_json(await request.body())
         except ValidationError as error:
             raise Problem(400, "invalid-request", field_errors(error)) from None
         key = f"{client.id}\n{client_key or secrets.token_hex(16)}"
-        accepted = action(complaint_id, kind, filed, key, clock.now())
-        try:
-            same_content = await commits.submit(accepted)
-        except Overloaded as error:
-            raise Problem(503, "unavailable", headers={"retry-after": "5"}) from error
+        given = filed.attachments if isinstance(filed, FiledMessage) else ()
+        attachments = await attachable(uploads, given, client, clock.now())
+        accepted = action(complaint_id, kind, filed, key, clock.now(), attachments)
+        same_content = await committed(commits, accepted, (client.id, reference))
         if not same_content:
             raise Problem(422, "idempotency-key-reused")
         told = {"action_id": accepted.event.id, "action": kind}
-        return Response(orjson.dumps(told, default=str), 202, {"cache-control": "no-store"}, "application/json")
+        return Response(
+            orjson.dumps(told, default=str), 202, {"cache-control": "no-store", **headers}, "application/json"
+        )
 
     return router

@@ -6,18 +6,20 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Depends, Header, Response
 
-from services.intake.api.credentials import credited
+from services.intake.api.credentials import Credentials
 from services.intake.clients import VERIFY, Clients
 from services.intake.receipts import Receipts
 from services.intake.store import IntakeQueries
-from shared.contracts.reference import AccessCodes, parse_reference
+from shared.contracts.reference import parse_reference
 from shared.runtime.problems import Problem
 
 _PDF = "application/pdf"
 _RENDERINGS_AT_ONCE = 2
 
 
-def make_receipts_router(queries: IntakeQueries, codes: AccessCodes, receipts: Receipts, clients: Clients) -> APIRouter:
+def make_receipts_router(
+    queries: IntakeQueries, credentials: Credentials, receipts: Receipts, clients: Clients
+) -> APIRouter:
     """`GET /v1/complaints/{reference}/receipt`, as JSON or, when asked for, as PDF; `GET /v1/keys`;
     `GET /v1/receipts/{reference}` for an agent who is read a reference on the telephone.
     """
@@ -30,7 +32,7 @@ def make_receipts_router(queries: IntakeQueries, codes: AccessCodes, receipts: R
         reference: str, access_code: Annotated[str, Header()] = "", accept: Annotated[str, Header()] = ""
     ) -> Response:
         """The receipt, for whoever has the access code; `Accept: application/pdf` for the printed one."""
-        stored = await credited(queries, codes, reference, access_code)
+        stored = await credentials.holder(reference, access_code)
         private = {"cache-control": "no-store", "vary": "accept"}
         if _PDF in accept.lower():
             async with rendering:

@@ -1,5 +1,6 @@
 """What a citizen does with a filed complaint, as filed, and how it becomes an event. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -9,10 +10,12 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from services.intake.domain.attachments import MAXIMUM_ATTACHMENTS
 from services.intake.domain.filing import SOURCE, EmailAddress, Filed, Normalised, Phone
 from shared.contracts.envelope import Event, derived_id
 from shared.contracts.events import (
     MAXIMUM_TEXT,
+    Attachment,
     Channel,
     CitizenActed,
     ClearPersonalData,
@@ -35,6 +38,7 @@ class FiledMessage(FiledAction):
     """Something to add, or the reply to a question."""
 
     text: Words
+    attachments: Annotated[tuple[UUID, ...], Field(max_length=MAXIMUM_ATTACHMENTS)] = ()
 
 
 class FiledRating(FiledAction):
@@ -91,7 +95,14 @@ class Action:
     event: Event[CitizenActed]
 
 
-def action(complaint_id: UUID, kind: CitizenAction, filed: FiledAction, key: str, now: datetime) -> Action:
+def action(
+    complaint_id: UUID,
+    kind: CitizenAction,
+    filed: FiledAction,
+    key: str,
+    now: datetime,
+    attachments: Sequence[Attachment] = (),
+) -> Action:
     """The action of a citizen on a complaint, under a client's Idempotency-Key."""
     given = filed.model_dump()
     complainant = None
@@ -104,6 +115,7 @@ def action(complaint_id: UUID, kind: CitizenAction, filed: FiledAction, key: str
         channel=filed.channel,
         satisfied=given.get("satisfied"),
         preferred_contact=given.get("preferred_contact"),
+        attachments=tuple(attachments),
         personal=ClearPersonalData(
             content=PersonalContent(subject="", text=given.get("text") or "", complainant=complainant)
         ),

@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Self
 from uuid import UUID, uuid5
@@ -12,10 +13,12 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from services.intake.domain.attachments import MAXIMUM_ATTACHMENTS
 from shared.contracts.administrations import registry
 from shared.contracts.envelope import Event
 from shared.contracts.events import (
     MAXIMUM_TEXT,
+    Attachment,
     Channel,
     ClearPersonalData,
     Complainant,
@@ -111,6 +114,7 @@ class Filing(Filed):
     against_administration: bool = False
     complainant: FiledComplainant | None = None
     preferred_contact: PreferredContact = PreferredContact.NONE
+    attachments: Annotated[tuple[UUID, ...], Field(max_length=MAXIMUM_ATTACHMENTS)] = ()
 
     @model_validator(mode="after")
     def _contact_is_given(self) -> Self:
@@ -135,16 +139,37 @@ class Submission:
 
     event: Event[ComplaintSubmitted]
 
+    earlier_key: UUID | None = None
+    """Of a filing without an Idempotency-Key: the key it would have had in the window of time before this one."""
+
 
 def idempotency_key(client: str, key: str) -> UUID:
     """The durable identity of a client's Idempotency-Key."""
     return uuid5(_KEYS, f"{client}\n{key}")
 
 
+def sender(filing: Filing) -> str | None:
+    """What tells the person who files from others: phone or e-mail; None when nothing does."""
+    given = filing.complainant
+    return None if given is None else given.phone or given.email
+
+
 def submission(
-    filing: Filing, key: UUID, complaint_id: UUID, number: int, now: datetime, access_code_key: str
+    filing: Filing,
+    client: str,
+    client_key: str | None,
+    complaint_id: UUID,
+    number: int,
+    now: datetime,
+    access_code_key: str,
+    attachments: Sequence[Attachment] = (),
 ) -> Submission:
-    """The submission of a filing; `number` is random, 0..99,999,999."""
+    """The submission of a filing; `number` is random, 0..99,999,999.
+
+    Without a `client_key`, the same content of the same sender within minutes has the same key. A sender whom nothing
+    tells from others has a key of its own each time: two neighbours may complain in the same words, and neither may
+    be given the other's receipt.
+    """
     given = filing.complainant
     data = ComplaintSubmitted(
         complaint_id=complaint_id,
@@ -159,6 +184,7 @@ def submission(
         preferred_contact=filing.preferred_contact,
         access_code_key=access_code_key,
         access_code_issue=1,
+        attachments=tuple(attachments),
         personal=ClearPersonalData(
             content=PersonalContent(
                 subject=filing.subject,
@@ -167,13 +193,21 @@ def submission(
             )
         ),
     )
+    digest = digest_of(data)
+    key, earlier_key = idempotency_key(client, client_key or str(complaint_id)), None
+    if client_key is None and sender(filing) is not None:
+        window = int(now.timestamp() // REPEAT_WINDOW.total_seconds())
+        key, earlier_key = (idempotency_key(client, f"\n{digest.hex()}\n{number}") for number in (window, window - 1))
     event = Event(id=complaint_id, source=SOURCE, subject=complaint_id, time=now, causation_id=key, data=data)
-    return Submission(key, digest_of(data), event)
+    return Submission(key, digest, event, earlier_key)
 
 
 def digest_of(data: ComplaintSubmitted) -> bytes:
     """SHA-256 of what was filed, without what intake added; the same from a filing and from its event."""
     return sha256(data.model_dump_json(exclude=_ADDED).encode()).digest()
 
+
+REPEAT_WINDOW = timedelta(minutes=10)
+"""For so long a repeat without an Idempotency-Key is answered with the first receipt."""
 
 _ADDED = {"complaint_id", "reference", "received_at", "access_code_key", "access_code_issue"}

@@ -159,7 +159,7 @@ _FRENCH = Words(
         "escalated": "Retard de réponse signalé à l’échelon supérieur",
         "action_refused": "Votre demande n’est pas possible à ce stade",
         "notification_sent": "Message envoyé",
-        "notification_delivered": "Message reçu sur votre téléphone ou dans votre messagerie",
+        "notification_delivered": "Message remis",
         "notification_failed": "Un message n’a pas pu vous être remis",
     },
     any_change="Dossier mis à jour",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -36,12 +37,13 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def settings(url: str) -> IntakeSettings:
+def settings(url: str, tmp_path: Path) -> IntakeSettings:
     return IntakeSettings(
         kafka_bootstrap_servers="not-used",
         database_url=url,
         instance_id="test",
         access_code_keys={"k1": "00" * 16},
+        attachments_folder=tmp_path / "attachments",
         filing_without_client=True,
         signing_keys={"old": "01" * 32, "new": "02" * 32},
     )
@@ -56,7 +58,7 @@ def serve(database: Database) -> Serve:
         stopping = asyncio.Event()
         parts = build(settings, Platform(database, Outbox(database), SystemClock()))
         tasks = [asyncio.create_task(task(stopping)) for task in parts.tasks]
-        app = make_app("intake", settings, Health(ready=True), parts.routers)
+        app = make_app("intake", settings, Health(ready=True), parts.routers, parts.body_limits)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as client:
             yield client
         stopping.set()

@@ -9,10 +9,12 @@ import httpx
 import pytest
 
 from services.intake.api.filing import make_router
+from services.intake.attachment_store import AttachmentQueries
 from services.intake.client_store import ClientQueries
 from services.intake.clients import Clients
 from services.intake.domain.filing import Submission
 from services.intake.handlers import AcceptSubmissions, Outcome, restore
+from services.intake.limits import Limits
 from services.intake.receipts import Receipts
 from shared.contracts.envelope import Event
 from shared.contracts.events import ComplaintSubmitted
@@ -140,7 +142,7 @@ async def test_a_key_is_known_again_after_a_restore(client: httpx.AsyncClient, d
 async def test_too_many_at_once_are_asked_to_come_back(database: Database) -> None:
     full: GroupCommit[Submission, Outcome] = GroupCommit(AcceptSubmissions(Outbox(database)), waiting=0)
     clients = Clients(ClientQueries(database), None, SystemClock(), without_client=True)
-    router = make_router(full, SystemClock(), CODES, RECEIPTS, clients)
+    router = make_router(full, SystemClock(), CODES, RECEIPTS, clients, Limits(100, 100), AttachmentQueries(database))
     app = make_app("intake", HttpSettings(), Health(ready=True), [router])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as client:
         refused = await post(client, BODY)
