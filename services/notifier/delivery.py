@@ -91,8 +91,8 @@ class Deliver:
         return bool(claimed)
 
     async def _deliver(self, claimed: Claimed) -> None:
-        was_broken = self._circuit.broken
         outcome = await self._outcome(claimed)
+        was_broken = self._circuit.broken
         self._circuit.note(outcome, self._clock.now(), random())
         if self._circuit.broken != was_broken:
             log.warning("provider_state", channel=self._channel.name, left_alone=self._circuit.broken)
@@ -122,3 +122,7 @@ class Deliver:
                 return await self._channel.send(outbound)
         except TimeoutError:
             return Postponed(Blame.PROVIDER, "no-answer")
+        except Exception as error:
+            # One message that an adapter chokes on stops no other; its text may hold an address, so only its type.
+            log.error("adapter_failed", delivery_id=str(claimed.delivery_id), error=type(error).__name__)
+            return Postponed(Blame.MESSAGE, type(error).__name__)

@@ -27,6 +27,7 @@ from shared.messaging.inbox import Inbox
 from shared.runtime.clock import Clock
 from shared.runtime.service import Parts, Platform, run_service
 
+_RECEIPTS_WAITING = 4_096
 _TOPICS = (SUBMITTED, CITIZEN_ACTIONS, LIFECYCLE)
 
 
@@ -79,6 +80,7 @@ def _sms(settings: NotifierSettings, receipts: GroupCommit[Receipt, None]) -> Ch
             system_type=settings.smpp_system_type,
             tls=settings.smpp_tls,
             window_size=settings.smpp_window,
+            inbound_capacity=_RECEIPTS_WAITING,
         )
 
     return SmppChannel(client, receipts.submit, source=settings.smpp_source, concatenation=settings.smpp_concatenation)

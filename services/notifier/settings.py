@@ -31,7 +31,7 @@ class NotifierSettings(ServiceSettings):
     smtp_password: SecretStr | None = None
     smtp_from: str = "ne-pas-repondre@chikaya.ma"
     smtp_unsubscribe: str = "mailto:desinscription@chikaya.ma?subject=unsubscribe"
-    smtp_connections: int = Field(default=8, gt=0)
+    smtp_connections: int = Field(default=16, gt=0)
 
     smpp_host: str | None = None
     smpp_port: int = 2775

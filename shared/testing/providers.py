@@ -7,12 +7,13 @@ import asyncio
 import contextlib
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from functools import partial
+from itertools import count
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -56,6 +57,7 @@ class TestSmsc:
     lost_answers: int = 0
     """How many parts were accepted without the client hearing of it."""
     _accepted: list[tuple[str, int, int, int, str]] = field(default_factory=list)
+    _sequence: Iterator[int] = field(default_factory=lambda: count(1))
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _background: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -215,7 +217,7 @@ class TestSmtp:
         self.received += 1
         misbehaviour = self.script(self.received)
         transport = server.transport
-        assert isinstance(transport, asyncio.Transport)
+        assert transport is not None
         if misbehaviour is not None and misbehaviour.isdigit():
             return f"{misbehaviour} not now"
         if misbehaviour == "hold":

@@ -15,6 +15,8 @@ from smpp34 import Client, DeliverSmEvent, Disconnected, SmppError, Smsc, Submit
 from services.notifier.channels.channel import Outbound
 from services.notifier.domain.sending import Accepted, Blame, Outcome, Postponed, Receipt, Refused
 from services.notifier.domain.sms import concatenation_reference, parts_of, user_data_header
+from shared.database.group_commit import Overloaded
+from shared.database.pool import is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ class SmppChannel:
         self._binding = asyncio.Lock()
         self._session: tuple[Client, Smsc] | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._storing: set[asyncio.Task[None]] = set()
 
     async def send(self, outbound: Outbound) -> Outcome:
         texts = parts_of(outbound.rendered.sms)
@@ -135,8 +138,20 @@ class SmppChannel:
         while not isinstance(event := await session.next(), Disconnected):
             receipt = receipt_of(event)
             if receipt is not None:
-                await self._received(receipt)
+                # Never waited for: when its inbox is full, smpp34 1.5 refuses with a PDU of a wrong length, and the
+                # session is lost. Together, the receipts also share a commit.
+                storing = asyncio.create_task(self._store(receipt))
+                self._storing.add(storing)
+                storing.add_done_callback(self._storing.discard)
         await self._drop_if_lost()
+
+    async def _store(self, receipt: Receipt) -> None:
+        try:
+            await self._received(receipt)
+        except Exception as error:
+            if not isinstance(error, Overloaded) and not is_transient(error):
+                raise
+            log.warning("receipt_lost", provider_id=receipt.provider_id, error=type(error).__name__)
 
 
 def _refusal(status: int) -> Outcome:
