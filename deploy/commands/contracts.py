@@ -1,4 +1,4 @@
-"""`./chikaya contracts`: the published contracts in `docs/contracts`, written from the code or checked against it."""
+"""`./chikaya contracts`: the published contracts under `docs/`, written from the code or checked against it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import typer
 from deploy.commands.options import CHECKOUT
 from deploy.contracts import Json, asyncapi_file, breaking_changes, schema_files, schemas
 from deploy.local.errors import EmbeddedStackError
+from deploy.openapi import openapi_files
 
 FOLDER = CHECKOUT / "docs" / "contracts"
 RELEASED = FOLDER / "released"
+OPENAPI = CHECKOUT / "docs" / "openapi"
 
 
 class ContractsError(EmbeddedStackError):
@@ -26,7 +28,7 @@ def contracts(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a file would change.")] = False,
     release: Annotated[bool, typer.Option("--release", help="Also make these schemas the released ones.")] = False,
 ) -> None:
-    """Write the JSON Schemas and the AsyncAPI document of the events; refuse what breaks the released schemas."""
+    """Write the schemas and the AsyncAPI and OpenAPI documents; refuse what breaks the released schemas."""
     broken = breaking_changes(released_schemas(), schemas())
     if broken:
         raise ContractsError("readers out there would break; make a new event type (….v2):\n" + "\n".join(broken))
@@ -41,13 +43,14 @@ def contracts(
         path.unlink()
     if release:
         _write({RELEASED / name: text for name, text in schema_files().items()})
-    typer.echo(f"Written to {FOLDER}.")
+    typer.echo(f"Written to {FOLDER} and {OPENAPI}.")
 
 
 def generated_files() -> dict[Path, str]:
     """The text of every published file, the released schemas excepted."""
     return {
         FOLDER / "asyncapi.yaml": asyncapi_file(),
+        **{OPENAPI / name: text for name, text in openapi_files().items()},
         **{FOLDER / "schemas" / name: text for name, text in schema_files().items()},
     }
 

@@ -53,7 +53,7 @@ class Clients:
     def with_scope(self, scope: str) -> Callable[[str], Coroutine[Any, Any, Client]]:
         """A dependency: the client of a request. 401 without a valid token or key, 403 without the scope."""
 
-        async def authenticated(authorization: Annotated[str, Header()] = "") -> Client:
+        async def authenticated(authorization: Annotated[str, Header(include_in_schema=False)] = "") -> Client:
             client = await self.client(authorization)
             if scope not in client.scopes:
                 challenge = f'Bearer error="insufficient_scope", scope="{scope}"'

@@ -35,7 +35,7 @@ def make_app(
     `body_limits` gives paths by their beginning another limit than `settings.maximum_body`.
     """
     app = FastAPI(title=f"Chikaya {service}", docs_url=None, redoc_url=None)
-    install_problem_handlers(app)
+    install_problem_handlers(app, [route for router in routers for route in router.routes])
     app.add_middleware(_BodyLimit, limit=settings.maximum_body, others=body_limits or {})
     for router in routers:
         app.include_router(router)

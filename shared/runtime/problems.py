@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from shared.database.pool import TRANSIENT
 from shared.runtime.languages import Spoken, preferred_language
@@ -201,8 +202,8 @@ def field_errors(error: ValidationError | RequestValidationError) -> list[tuple[
     return found
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Makes every error of an application a problem document."""
+def install_problem_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Makes every error of an application with these routes a problem document."""
 
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
@@ -215,7 +216,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         kind = "not-found" if error.status_code == 404 else "error"
-        return problem_response(Problem(error.status_code, kind, headers=error.headers or {}), _language(request))
+        headers = dict(error.headers or {}) | (_allowed(request, routes) if error.status_code == 405 else {})
+        return problem_response(Problem(error.status_code, kind, headers=headers), _language(request))
 
     async def on_transient(request: Request, error: Exception) -> Response:
         log.warning("answered_unavailable", error=repr(error))
@@ -227,6 +229,13 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(ValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
+
+
+def _allowed(request: Request, routes: Sequence[BaseRoute]) -> dict[str, str]:
+    """The methods of all routes of the path: each route by itself knows its own only."""
+    here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    methods = {method for route in here for method in getattr(route, "methods", None) or ()}
+    return {"allow": ", ".join(sorted(methods))} if methods else {}
 
 
 def _language(request: Request) -> Spoken:

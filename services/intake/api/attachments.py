@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
 from services.intake.api.credentials import Credentials
+from services.intake.api.documentation import SECURED, AttachmentList, binary, problems
 from services.intake.attachment_store import AttachmentQueries
 from services.intake.clients import FILE, Clients
 from services.intake.domain.attachments import (
@@ -48,9 +49,11 @@ _OFFERED = {
 _LATE = timedelta(hours=1)
 _CLEAN_SECONDS = 600.0
 _PART = 512 * 1024
+_PART_BODY = {"requestBody": {"required": True, "content": binary("application/offset+octet-stream")}}
 _REFUSED = {"type": 415, "unreadable": 415, "infected": 422}
 
 Length = Annotated[int | None, Header(alias="Upload-Length", ge=1)]
+Version = Annotated[str, Header(alias="Tus-Resumable")]
 Offset = Annotated[int, Header(alias="Upload-Offset", ge=0)]
 
 
@@ -107,15 +110,22 @@ class Uploads:
 def make_uploads_router(uploads: Uploads, clients: Clients, limits: Limits) -> APIRouter:
     """`/v1/attachments`. The last part of the `Location` is what a filing's or message's `attachments` names."""
     router = APIRouter()
-    uploader = Annotated[Client, Depends(clients.with_scope(FILE))]
-    version = [Depends(_require_version)]
+    may_upload = Depends(clients.with_scope(FILE))
+    uploader = Annotated[Client, may_upload]
 
-    @router.options(PATH, status_code=204)
+    @router.options(PATH, status_code=204, response_class=Response)
     async def offer() -> Response:
         return Response(status_code=204, headers=_TUS | _OFFERED)
 
-    @router.post(PATH, status_code=201, dependencies=version)
-    async def create(client: uploader, upload_length: Length = None) -> Response:
+    @router.post(
+        PATH,
+        status_code=201,
+        response_class=Response,
+        responses=problems(400, 401, 403, 412, 413),
+        openapi_extra=SECURED,
+    )
+    async def create(client: uploader, tus_resumable: Version = "", upload_length: Length = None) -> Response:
+        _require_version(tus_resumable)
         headers = limits.of_client(client.id)
         if upload_length is None:
             raise Problem(400, "invalid-request", [("Upload-Length", "missing", {})], headers=_TUS)
@@ -125,19 +135,33 @@ def make_uploads_router(uploads: Uploads, clients: Clients, limits: Limits) -> A
         await uploads.queries.create(upload)
         return Response(status_code=201, headers=headers | _state(upload) | {"location": f"{PATH}/{upload.upload_id}"})
 
-    @router.head(PATH + "/{upload_id}", dependencies=version)
-    async def state(upload_id: UUID, client: uploader) -> Response:
+    @router.head(
+        PATH + "/{upload_id}",
+        response_class=Response,
+        responses=problems(400, 401, 403, 404, 410, 412),
+        openapi_extra=SECURED,
+    )
+    async def state(upload_id: UUID, client: uploader, tus_resumable: Version = "") -> Response:
+        _require_version(tus_resumable)
         return Response(headers=_state(await _upload(upload_id, client)))
 
-    @router.patch(PATH + "/{upload_id}", status_code=204, dependencies=version)
+    @router.patch(
+        PATH + "/{upload_id}",
+        status_code=204,
+        response_class=Response,
+        responses=problems(400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 422, 460),
+        openapi_extra=_PART_BODY | SECURED,
+    )
     async def append(
         upload_id: UUID,
         client: uploader,
         request: Request,
         upload_offset: Offset,
-        content_type: Annotated[str, Header()] = "",
+        content_type: Annotated[str, Header(include_in_schema=False)] = "",
         upload_checksum: Annotated[str | None, Header()] = None,
+        tus_resumable: Version = "",
     ) -> Response:
+        _require_version(tus_resumable)
         if content_type != "application/offset+octet-stream":
             raise Problem(415, "attachment-type", headers=_TUS)
         upload = await _upload(upload_id, client)
@@ -150,8 +174,15 @@ def make_uploads_router(uploads: Uploads, clients: Clients, limits: Limits) -> A
             offset = upload.received
         return Response(status_code=204, headers=_state(upload) | {"upload-offset": str(offset)})
 
-    @router.delete(PATH + "/{upload_id}", status_code=204, dependencies=version)
-    async def terminate(upload_id: UUID, client: uploader) -> Response:
+    @router.delete(
+        PATH + "/{upload_id}",
+        status_code=204,
+        response_class=Response,
+        responses=problems(400, 401, 403, 404, 410, 412),
+        openapi_extra=SECURED,
+    )
+    async def terminate(upload_id: UUID, client: uploader, tus_resumable: Version = "") -> Response:
+        _require_version(tus_resumable)
         await uploads.queries.drop((await _upload(upload_id, client)).upload_id)
         return Response(status_code=204, headers=_TUS)
 
@@ -182,7 +213,7 @@ def make_attachments_router(queries: AttachmentQueries, files: Files, credential
     """What is attached to a complaint, for whoever has its access code."""
     router = APIRouter()
 
-    @router.get("/v1/complaints/{reference}/attachments")
+    @router.get("/v1/complaints/{reference}/attachments", response_model=AttachmentList, responses=problems(404))
     async def every(reference: str, access_code: Annotated[str, Header()] = "") -> Response:
         """Hash, type, size, and whether a scanner found it clean, of each attachment."""
         stored = await credentials.holder(reference, access_code)
@@ -190,7 +221,11 @@ def make_attachments_router(queries: AttachmentQueries, files: Files, credential
         body = orjson.dumps({"attachments": attached})
         return Response(body, headers={"cache-control": "no-store"}, media_type="application/json")
 
-    @router.get("/v1/complaints/{reference}/attachments/{sha256}")
+    @router.get(
+        "/v1/complaints/{reference}/attachments/{sha256}",
+        response_class=Response,
+        responses=problems(404) | {200: {"content": binary("*/*")}},
+    )
     async def one(reference: str, sha256: str, access_code: Annotated[str, Header()] = "") -> Response:
         """The content; browsers are told to save it and to trust nothing in it."""
         stored = await credentials.holder(reference, access_code)
@@ -209,8 +244,8 @@ def make_attachments_router(queries: AttachmentQueries, files: Files, credential
     return router
 
 
-def _require_version(tus_resumable: Annotated[str, Header()] = "") -> None:
-    if tus_resumable != _VERSION:
+def _require_version(version: str) -> None:
+    if version != _VERSION:
         raise Problem(412, "upload-version", headers={"tus-version": _VERSION})
 
 

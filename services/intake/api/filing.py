@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import ValidationError
 
 from services.intake.api.attachments import attachable
+from services.intake.api.documentation import EXAMPLES, SECURED, FiledReceipt, body_of, problems
 from services.intake.attachment_store import AttachmentQueries
 from services.intake.clients import FILE, Clients
 from services.intake.domain.filing import Filing, Submission, sender, submission
@@ -45,7 +46,13 @@ def make_router(
     router = APIRouter()
     may_file = Depends(clients.with_scope(FILE))
 
-    @router.post("/v1/complaints", status_code=201)
+    @router.post(
+        "/v1/complaints",
+        status_code=201,
+        response_model=FiledReceipt,
+        responses=problems(400, 401, 403, 413, 422),
+        openapi_extra=body_of(Filing, EXAMPLES) | SECURED,
+    )
     async def file(
         request: Request,
         client: Annotated[Client, may_file],

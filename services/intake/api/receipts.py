@@ -7,6 +7,15 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Response
 
 from services.intake.api.credentials import Credentials
+from services.intake.api.documentation import (
+    SECURED,
+    KnownReceipt,
+    PublicKeySet,
+    ReceiptAgain,
+    binary,
+    content_of,
+    problems,
+)
 from services.intake.clients import VERIFY, Clients
 from services.intake.receipts import Receipts
 from services.intake.store import IntakeQueries
@@ -14,6 +23,7 @@ from shared.contracts.reference import parse_reference
 from shared.runtime.problems import Problem
 
 _PDF = "application/pdf"
+_KEY_SET = "application/jwk-set+json"
 _RENDERINGS_AT_ONCE = 2
 
 
@@ -27,9 +37,15 @@ def make_receipts_router(
     may_verify = Depends(clients.with_scope(VERIFY))
     rendering = asyncio.Semaphore(_RENDERINGS_AT_ONCE)
 
-    @router.get("/v1/complaints/{reference}/receipt")
+    @router.get(
+        "/v1/complaints/{reference}/receipt",
+        response_model=ReceiptAgain,
+        responses=problems(404) | {200: {"content": binary(_PDF)}},
+    )
     async def receipt(
-        reference: str, access_code: Annotated[str, Header()] = "", accept: Annotated[str, Header()] = ""
+        reference: str,
+        access_code: Annotated[str, Header()] = "",
+        accept: Annotated[str, Header(include_in_schema=False)] = "",
     ) -> Response:
         """The receipt, for whoever has the access code; `Accept: application/pdf` for the printed one."""
         stored = await credentials.holder(reference, access_code)
@@ -47,7 +63,13 @@ def make_receipts_router(
         }
         return Response(orjson.dumps(body, default=str), headers=private, media_type="application/json")
 
-    @router.get("/v1/receipts/{reference}", dependencies=[may_verify])
+    @router.get(
+        "/v1/receipts/{reference}",
+        dependencies=[may_verify],
+        response_model=KnownReceipt,
+        responses=problems(401, 403, 404),
+        openapi_extra=SECURED,
+    )
     async def verify(reference: str) -> Response:
         """Whether there is such a receipt and when it was given; nothing of what was filed."""
         canonical = parse_reference(reference)
@@ -57,10 +79,10 @@ def make_receipts_router(
         body = {"reference": stored.reference, "received_at": stored.received_at}
         return Response(orjson.dumps(body), headers={"cache-control": "no-store"}, media_type="application/json")
 
-    @router.get("/v1/keys")
+    @router.get("/v1/keys", response_class=Response, responses={200: {"content": content_of(PublicKeySet, _KEY_SET)}})
     async def keys() -> Response:
         """The public keys (RFC 7517), old ones too."""
         hour = {"cache-control": "public, max-age=3600"}
-        return Response(orjson.dumps(receipts.key_set), headers=hour, media_type="application/jwk-set+json")
+        return Response(orjson.dumps(receipts.key_set), headers=hour, media_type=_KEY_SET)
 
     return router

@@ -8,14 +8,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.local.processes import free_port
 from services.intake.service import build
 from services.intake.settings import IntakeSettings
 from shared.database.pool import Database, incarnation_of
 from shared.messaging.outbox import Outbox
 from shared.runtime.clock import SystemClock
-from shared.runtime.http import Health, make_app
+from shared.runtime.http import Health, HttpServer, make_app
 from shared.runtime.service import Platform
 from shared.testing.stores import Stores
+from shared.testing.waiting import until
 
 Serve = Callable[[IntakeSettings], AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -71,3 +73,20 @@ def serve(database: Database) -> Serve:
 async def client(settings: IntakeSettings, serve: Serve) -> AsyncIterator[httpx.AsyncClient]:
     async with serve(settings) as client:
         yield client
+
+
+@pytest.fixture
+async def address(settings: IntakeSettings, database: Database) -> AsyncIterator[str]:
+    """Intake on a port."""
+    settings = settings.model_copy(update={"http_port": free_port()})
+    stopping = asyncio.Event()
+    parts = build(settings, Platform(database, Outbox(database), SystemClock()))
+    server = HttpServer(make_app("intake", settings, Health(ready=True), parts.routers, parts.body_limits), settings)
+    tasks = [asyncio.create_task(task(stopping)) for task in parts.tasks]
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    yield f"http://127.0.0.1:{settings.http_port}"
+    server.should_exit = True
+    await serving
+    stopping.set()
+    await asyncio.gather(*tasks)

@@ -2,42 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from deploy.command_line import build_application
 from deploy.commands import filing
-from deploy.local.processes import free_port
-from services.intake.service import build
-from services.intake.settings import IntakeSettings
 from shared.database.pool import Database
-from shared.messaging.outbox import Outbox
-from shared.runtime.clock import SystemClock
-from shared.runtime.http import Health, HttpServer, make_app
-from shared.runtime.service import Platform
-from shared.testing.waiting import until
-
-
-@pytest.fixture
-async def address(settings: IntakeSettings, database: Database) -> AsyncIterator[str]:
-    """Intake on a port."""
-    settings = settings.model_copy(update={"http_port": free_port()})
-    stopping = asyncio.Event()
-    parts = build(settings, Platform(database, Outbox(database), SystemClock()))
-    server = HttpServer(make_app("intake", settings, Health(ready=True), parts.routers), settings)
-    tasks = [asyncio.create_task(task(stopping)) for task in parts.tasks]
-    serving = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
-    yield f"http://127.0.0.1:{settings.http_port}"
-    server.should_exit = True
-    await serving
-    stopping.set()
-    await asyncio.gather(*tasks)
 
 
 async def run(rows: Path, address: str) -> Result:
