@@ -221,7 +221,7 @@ def install_problem_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         kind = "not-found" if error.status_code == 404 else "error"
-        headers = (error.headers or {}) | (_allowed(request, routes) if error.status_code == 405 else {})
+        headers = dict(error.headers or {}) | (_allowed(request, routes) if error.status_code == 405 else {})
         return problem_response(Problem(error.status_code, kind, headers=headers), _language(request))
 
     async def on_transient(request: Request, error: Exception) -> Response:

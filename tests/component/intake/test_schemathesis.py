@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy.commands.contracts import OPENAPI
+from deploy.commands.options import CHECKOUT
 from services.intake import client_store
 from services.intake.clients import SCOPES, digest_of, new_api_key
 from services.intake.settings import IntakeSettings
@@ -42,7 +43,7 @@ async def api_key(database: Database) -> str:
 
 
 @pytest.mark.timeout(900)
-async def test_schemathesis_finds_nothing(address: str, api_key: str, full: bool) -> None:
+async def test_schemathesis_finds_nothing(address: str, api_key: str, full: bool, tmp_path: Path) -> None:
     arguments = [
         *("run", str(OPENAPI / "intake.json"), "--url", address, "--header", f"Authorization: Bearer {api_key}"),
         *("--checks", "all", "--exclude-checks", _LEFT_OUT, "--seed", "1", "--warnings", "off"),
@@ -50,8 +51,11 @@ async def test_schemathesis_finds_nothing(address: str, api_key: str, full: bool
     ]
 
     def run() -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, "SCHEMATHESIS_HOOKS": _HOOKS}
-        return subprocess.run([_PROGRAM, *arguments], env=environment, capture_output=True, text=True, check=False)
+        # In a folder of its own: it keeps what it found, and would try that first the next time.
+        environment = {**os.environ, "SCHEMATHESIS_HOOKS": _HOOKS, "PYTHONPATH": str(CHECKOUT)}
+        return subprocess.run(
+            [_PROGRAM, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
 
     ran = await asyncio.to_thread(run)
     assert ran.returncode == 0, ran.stdout[-8_000:] + ran.stderr[-2_000:]
