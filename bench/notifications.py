@@ -82,23 +82,23 @@ async def plan(database: Database, preferred: PreferredContact, number: int) -> 
         await database.run(work)
 
 
-async def seconds_to_send(database: Database, make: Callable[[Received], Channel], window: int) -> float:
-    """Sends everything that is due on a channel."""
+async def seconds_to_send(database: Database, make: Callable[[Received], Channel], window: int) -> tuple[float, float]:
+    """Sends everything that is due on a channel: seconds by the clock, and of this process's CPU."""
     outcomes = RecordOutcomes(Outbox(database), AddressBook(), RetryPolicy(), _CLOCK)
     receipts: GroupCommit[Receipt, None] = GroupCommit(outcomes.receive)
     words = Words(Renderer("https://chikaya.ma"), AccessCodes({"k1": b"key"}, "k1"))
     channel = make(receipts.submit)
     deliver = Deliver(channel, outcomes, words, AddressBook(), _CLOCK, Circuit(window), timedelta(seconds=25))
     stopping = asyncio.Event()
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     running = [asyncio.create_task(task(stopping)) for task in (deliver.run, receipts.run_until)]
     due = "SELECT FROM deliveries WHERE channel = $1 AND state = 'due' LIMIT 1"
     while await database.fetch(due, channel.name):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
-    took = time.perf_counter() - began
+    took, used = time.perf_counter() - began, time.process_time() - used
     stopping.set()
     await asyncio.gather(*running)
-    return took
+    return took, used
 
 
 async def measure(url: str, number: int, smsc_port: int, smtp_port: int) -> None:
@@ -123,8 +123,9 @@ async def measure(url: str, number: int, smsc_port: int, smtp_port: int) -> None
 
     for preferred, make, window in ((PreferredContact.SMS, sms, 64), (PreferredContact.EMAIL, email, 16)):
         await plan(database, preferred, number)
-        took = await seconds_to_send(database, make, window)
-        print(f"{preferred}: {number} messages in {took:.1f} s, {number / took:.0f} a second")
+        took, used = await seconds_to_send(database, make, window)
+        rate, cost = number / took, used / number * 1_000
+        print(f"{preferred}: {number} messages in {took:.1f} s, {rate:.0f} a second, {cost:.2f} ms of CPU each")
     await database.close()
 
 

@@ -5,6 +5,7 @@ The SMSC speaks SMPP 3.4 on its own: only the bodies of PDUs are read and writte
 
 import asyncio
 import contextlib
+import re
 import struct
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator
@@ -179,7 +180,8 @@ class TestSmtp:
     port: int = 0
     received: int = 0
     lost_answers: int = 0
-    accepted: list[EmailMessage] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+    """What was accepted, as it came."""
     _server: asyncio.Server | None = None
     _transports: set[asyncio.BaseTransport] = field(default_factory=set)
 
@@ -199,9 +201,14 @@ class TestSmtp:
         self._transports.clear()
         await asyncio.sleep(0)
 
+    @property
+    def accepted(self) -> list[EmailMessage]:
+        """The mails that were accepted, in order."""
+        return [message_from_bytes(content, EmailMessage, policy=default) for content in self.raw]
+
     def messages(self) -> Counter[str]:
         """Message-ID → how often it was accepted."""
-        return Counter(str(message["Message-ID"]) for message in self.accepted)
+        return Counter(re.findall(rb"^Message-ID: (\S+)", content, re.MULTILINE)[0].decode() for content in self.raw)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -225,9 +232,7 @@ class TestSmtp:
         if misbehaviour != "drop":
             content = envelope.content
             assert isinstance(content, bytes)
-            message = message_from_bytes(content, policy=default)
-            assert isinstance(message, EmailMessage)
-            self.accepted.append(message)
+            self.raw.append(content)
         if misbehaviour in ("drop", "lose"):
             transport.close()
         try:

@@ -1,6 +1,7 @@
 """E-mail by SMTP: text and HTML alternatives, on connections that are kept while they last."""
 
 from collections.abc import Callable
+from email.charset import BASE64, Charset
 from email.header import Header
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -18,6 +19,8 @@ from shared.runtime.clock import Clock
 log = structlog.get_logger(__name__)
 
 _POLICY = compat32.clone(linesep="\r\n")
+_BASE64 = Charset("utf-8")
+_BASE64.header_encoding = BASE64
 _PERMANENT = 500
 _TOO_MANY_CONNECTIONS = 421
 _BUSY = (_TOO_MANY_CONNECTIONS, 450, 451, 452)
@@ -77,10 +80,10 @@ class SmtpChannel:
     def _message(self, outbound: Outbound) -> bytes:
         # The older classes: `EmailMessage` parses each header again, which took most of the time of an e-mail.
         rendered = outbound.rendered
-        message = MIMEMultipart("alternative", policy=_POLICY)
+        message = MIMEMultipart("alternative", boundary=f"=_{outbound.delivery_id.hex}", policy=_POLICY)
         message["From"] = f"Chikaya <{self._sender}>"
         message["To"] = outbound.address
-        message["Subject"] = Header(rendered.subject, "utf-8").encode()
+        message["Subject"] = Header(rendered.subject, _BASE64).encode()
         message["Date"] = format_datetime(self._clock.now())
         message["Message-ID"] = f"<{outbound.delivery_id}@{self._sender.rpartition('@')[2]}>"
         message["Content-Language"] = rendered.language
