@@ -189,6 +189,8 @@ async def take_pending(connection: Connection, complaint_ids: Sequence[UUID]) ->
 
 async def put_messages(connection: Connection, messages: Sequence[tuple[UUID, Message]]) -> None:
     """Keeps (complaint id, message), each once."""
+    if not messages:
+        return
     await connection.execute(
         _PUT_MESSAGES,
         [message.action_id for _, message in messages],
