@@ -12,7 +12,7 @@ from services.intake.clients import ACT, Clients
 from services.intake.domain.actions import ACTIONS, Action, action
 from services.intake.store import IntakeQueries
 from shared.contracts.reference import AccessCodes
-from shared.database.group_commit import GroupCommit, Overloaded
+from shared.database.group_commit import GroupCommit
 from shared.runtime.access_tokens import Client
 from shared.runtime.clock import Clock
 from shared.runtime.problems import Problem, field_errors
@@ -47,11 +47,7 @@ def make_actions_router(
             raise Problem(400, "invalid-request", field_errors(error)) from None
         key = f"{client.id}\n{client_key or secrets.token_hex(16)}"
         accepted = action(complaint_id, kind, filed, key, clock.now())
-        try:
-            same_content = await commits.submit(accepted)
-        except Overloaded as error:
-            raise Problem(503, "unavailable", headers={"retry-after": "5"}) from error
-        if not same_content:
+        if not await commits.submit(accepted):
             raise Problem(422, "idempotency-key-reused")
         told = {"action_id": accepted.event.id, "action": kind}
         return Response(orjson.dumps(told, default=str), 202, {"cache-control": "no-store"}, "application/json")

@@ -16,8 +16,7 @@ from services.intake.handlers import Outcome
 from services.intake.receipts import Receipts
 from services.intake.store import Stored
 from shared.contracts.reference import AccessCodes
-from shared.database.group_commit import GroupCommit, Overloaded
-from shared.database.pool import is_transient
+from shared.database.group_commit import GroupCommit
 from shared.runtime.access_tokens import Client
 from shared.runtime.clock import Clock
 from shared.runtime.problems import Problem, field_errors
@@ -54,12 +53,7 @@ def make_router(
             number = secrets.randbelow(10**8)
             complaint_id = UUID(int=uuid_utils.compat.uuid7().int)
             item = submission(filing, key, complaint_id, number, now, codes.current)
-            try:
-                outcome = await commits.submit(item)
-            except Exception as error:
-                if not is_transient(error) and not isinstance(error, Overloaded):
-                    raise
-                raise Problem(503, "unavailable", headers={"retry-after": "5"}) from error
+            outcome = await commits.submit(item)
             if outcome.stored is not None:
                 return outcome
         raise Problem(503, "unavailable", headers={"retry-after": "5"})
