@@ -11,11 +11,8 @@ from fpdf.enums import Align, XPos, YPos
 
 from services.intake.domain.filing import RECEIPT_ZONE
 from services.intake.store import Stored
+from shared.contracts.statements import ISSUER, RECEIPT
 from shared.runtime.signatures import Signer
-
-ISSUER = "https://chikaya.ma"
-STATEMENT = "chikaya-receipt+jwt"
-"""The media type (`typ`) of a signed receipt, which tells it from other statements under the same keys."""
 
 _FONTS = Path(fontpkg_ibm_plex_sans_arabic.ROOT) / "files"
 _FAMILY = "Plex"
@@ -52,7 +49,7 @@ class Receipts:
             "received_at": stored.received_at.astimezone(UTC).isoformat(),
             "content_sha256": stored.digest.hex(),
         }
-        return self._signer.sign(STATEMENT, claims)
+        return self._signer.sign(RECEIPT, claims)
 
     def printed(self, stored: Stored) -> bytes:
         """The receipt as a PDF in French and Arabic; the signed one is in its QR code and in its keywords.

@@ -52,7 +52,7 @@ class ConsumerSettings(Protocol):
     def batch_records(self) -> int: ...
 
 
-class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """Feeds one inbox from `topics`, or from all topics that match `pattern`. Run it as one task."""
 
     def __init__(
@@ -212,7 +212,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         generation = self._generation
         moved = await self._inbox.commit(
-            {(p.topic, p.partition): [_record(r) for r in records] for p, records in sought.items()},
+            {(p.topic, p.partition): [consumed(r) for r in records] for p, records in sought.items()},
             {(p.topic, p.partition): self._expected[p] for p in sought},
             {(p.topic, p.partition): await consumer.position(p) for p in sought},
         )
@@ -257,6 +257,7 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
         await asyncio.wait_for(consumer.stop(), _STOP_SECONDS)
 
 
-def _record(raw: ConsumerRecord) -> Record:
+def consumed(raw: ConsumerRecord) -> Record:
+    """A record as aiokafka gives it; a null header becomes an empty one."""
     headers = tuple((name, value or b"") for name, value in raw.headers)
     return Record(raw.topic, raw.partition, raw.offset, raw.key, headers, raw.value)

@@ -20,13 +20,13 @@ from services.tracker.api.live import _events, make_live_router
 from services.tracker.api.operations import make_operations_router
 from services.tracker.api.statistics import make_statistics_router
 from services.tracker.domain.access import Reader, Role, Tokens
-from services.tracker.domain.silence import STATEMENT
 from services.tracker.handlers import project
 from services.tracker.store.queries import TrackerQueries
 from services.tracker.store.staff import StaffRecords
 from services.tracker.upkeep import GAP, Upkeep
 from shared.contracts.envelope import AnyEvent
 from shared.contracts.reference import AccessCodes
+from shared.contracts.statements import SILENCE
 from shared.contracts.topics import DELIVERIES, LIFECYCLE, SUBMITTED
 from shared.database.pool import Database, incarnation_of
 from shared.messaging.inbox import Inbox
@@ -188,7 +188,7 @@ async def test_after_a_missed_answer_the_citizen_gets_a_signed_statement_of_sile
     assert (await stand.client.get(address, headers=headers)).status_code == 409, "there is time for an answer"
     stand.clock.time += timedelta(days=43)
     answer = (await stand.client.get(address, headers=headers)).json()
-    claims = verified(answer["signed"], STATEMENT, SIGNER.key_set)
+    claims = verified(answer["signed"], SILENCE, SIGNER.key_set)
     assert claims == answer["statement"]
     due = one.changes[-1].data.deadlines.answer_by
     assert (claims["sub"], datetime.fromisoformat(claims["unanswered_since"])) == (one.reference, due)
