@@ -11,7 +11,7 @@ import typer
 
 from deploy.commands.options import DEFAULT_DATA, DataFolder, terminal
 from deploy.local.errors import EmbeddedStackError
-from deploy.local.stack import signing_keys
+from deploy.local.secrets import signing_keys
 from shared.contracts.statements import RECEIPT
 from shared.runtime.signatures import KeySetDocument, SignatureInvalid, Signer, find_signed, verified
 
