@@ -8,8 +8,11 @@ from shared.contracts.envelope import AnyEvent, Event
 from shared.contracts.events import (
     Channel,
     ClearPersonalData,
+    ComplaintClassified,
     ComplaintSubmitted,
+    Decision,
     Kind,
+    Nature,
     PersonalContent,
 )
 from shared.contracts.reference import reference
@@ -35,6 +38,24 @@ def submitted_event(
         personal=ClearPersonalData(content=PersonalContent(subject=subject, text=text)),
     )
     return Event(complaint_id, "/chikaya/intake", complaint_id, NOON, causation_id=uuid4(), data=data)
+
+
+def classified_event(
+    submitted: Event[ComplaintSubmitted],
+    decision: Decision = Decision.ROUTE,
+    administration: str | None = "sante",
+    nature: Nature = Nature.AVAILABILITY,
+) -> Event[ComplaintClassified]:
+    """The classification of a complaint as the classifier publishes it, at the moment of its submission."""
+    data = ComplaintClassified(
+        complaint_id=submitted.subject,
+        decision=decision,
+        administration=administration,
+        nature=nature,
+        kind=Kind.COMPLAINT,
+        model_version="test",
+    )
+    return submitted.derive("classify", "/chikaya/classifier", submitted.time, data)
 
 
 def records_of(

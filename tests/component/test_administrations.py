@@ -24,7 +24,7 @@ from shared.contracts.envelope import Event
 from shared.contracts.events import AdministrationReplied, ComplaintClassified, ComplaintSubmitted, Decision, Nature
 from shared.contracts.topics import CLASSIFIED, SUBMITTED, topic_named
 from shared.database.group_commit import GroupCommit
-from shared.database.pool import Connection, Database, incarnation_of
+from shared.database.pool import Connection, Database
 from shared.messaging.codec import Outgoing, Record, decode
 from shared.messaging.inbox import Inbox
 from shared.messaging.outbox import Outbox, headers_from_text
@@ -33,7 +33,7 @@ from shared.runtime.http import Health, make_app
 from shared.runtime.settings import HttpSettings
 from shared.testing.administration import reply_headers
 from shared.testing.builders import NOON, records_of, submitted_event
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 
 POLICY = Policy.load()
 CLOCK = SystemClock()
@@ -116,12 +116,8 @@ def url(stores: Stores) -> str:
 
 @pytest.fixture
 async def stand(url: str) -> AsyncIterator[Stand]:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await registry_store.seed(connection, registry().values())
-    await connection.close()
+    database = await trusted_database(url)
+    await database.run(lambda connection: registry_store.seed(connection, registry().values()))
     outbox = Outbox(database)
     events = (*SUBMITTED.events, *CLASSIFIED.events)
     inbox = Inbox("dispatcher", "dispatcher", outbox, AdvanceCases(POLICY, CLOCK), events)

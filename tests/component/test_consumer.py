@@ -15,13 +15,13 @@ from deploy.provisioning import create_topics
 from shared.contracts.envelope import AnyEvent
 from shared.contracts.events import ComplaintSubmitted
 from shared.contracts.topics import Topic
-from shared.database.pool import Connection, Database, incarnation_of
+from shared.database.pool import Connection, Database
 from shared.messaging.codec import Outgoing
 from shared.messaging.consumer import Consumer
 from shared.messaging.inbox import Inbox
 from shared.messaging.outbox import Outbox
 from shared.testing.builders import records_of, submitted_event
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 from shared.testing.waiting import until
 
 
@@ -101,11 +101,7 @@ def url(stores: Stores) -> str:
 async def stand(stores: Stores, url: str) -> AsyncIterator[Stand]:
     topic = Topic(f"consumer.{uuid4()}", "test", (ComplaintSubmitted,), 2)
     create_topics(stores.bootstrap_servers, [topic])
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await connection.close()
+    database = await trusted_database(url)
     yield Stand(stores, database, topic)
     await database.close()
 

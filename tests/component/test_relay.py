@@ -14,12 +14,12 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from deploy.provisioning import create_topics
 from shared.contracts.events import ComplaintSubmitted
 from shared.contracts.topics import Topic
-from shared.database.pool import Connection, Database, incarnation_of
+from shared.database.pool import Connection, Database
 from shared.messaging.codec import Outgoing, encode
 from shared.messaging.outbox import Outbox
 from shared.messaging.relay import Relay
 from shared.testing.builders import submitted_event
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 from shared.testing.waiting import until
 
 
@@ -59,11 +59,7 @@ def url(stores: Stores) -> str:
 
 @pytest.fixture
 async def stand(stores: Stores, url: str) -> AsyncIterator[Stand]:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await connection.close()
+    database = await trusted_database(url)
     yield Stand(stores, database)
     await database.close()
 

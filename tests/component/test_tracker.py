@@ -28,7 +28,7 @@ from shared.contracts.envelope import AnyEvent
 from shared.contracts.reference import AccessCodes
 from shared.contracts.statements import SILENCE
 from shared.contracts.topics import DELIVERIES, LIFECYCLE, SUBMITTED
-from shared.database.pool import Database, incarnation_of
+from shared.database.pool import Database
 from shared.messaging.inbox import Inbox
 from shared.messaging.outbox import Outbox
 from shared.runtime.http import Health, make_app
@@ -36,7 +36,7 @@ from shared.runtime.settings import HttpSettings
 from shared.runtime.signatures import Signer, verified
 from shared.testing.builders import NOON, records_of
 from shared.testing.histories import History, histories, history
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 
 CODES = AccessCodes({"k1": b"of a test"}, "k1")
 OPERATIONS = {"Authorization": "Bearer operations"}
@@ -123,11 +123,7 @@ async def stand(url: str) -> AsyncIterator[Stand]:
 @asynccontextmanager
 async def running_stand(url: str) -> AsyncIterator[Stand]:
     """A tracker on a database, without its consume loop."""
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await connection.close()
+    database = await trusted_database(url)
     clock, queries, records = MovedClock(), TrackerQueries(database), StaffRecords(database)
     events = (*SUBMITTED.events, *LIFECYCLE.events, *DELIVERIES.events)
     inbox = Inbox("tracker", "tracker", Outbox(database), project, events)
@@ -241,7 +237,7 @@ async def test_wrong_references_are_limited_by_client(stand: Stand) -> None:
     for seed in range(5):
         assert (await stand.follow(one_at(20, seed=100 + seed))).status_code == 404
     assert (await stand.follow(one)).status_code == 429
-    transport = httpx.ASGITransport(stand.client._transport.app, client=("10.0.0.1", 1))  # type: ignore[attr-defined]
+    transport = httpx.ASGITransport(stand.client._transport.app, client=("10.0.0.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://tracker") as portal:
         code = {"Access-Code": CODES.code(one.complaint_id, "k1", 1)}
         assert (await portal.get(f"/v1/complaints/{one.reference}", headers=code)).status_code == 200

@@ -9,12 +9,12 @@ import pytest
 
 from services.intake.service import build
 from services.intake.settings import IntakeSettings
-from shared.database.pool import Database, incarnation_of
+from shared.database.pool import Database
 from shared.messaging.outbox import Outbox
 from shared.runtime.clock import SystemClock
 from shared.runtime.http import Health, make_app
 from shared.runtime.service import Platform
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 
 Serve = Callable[[IntakeSettings], AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -26,11 +26,7 @@ def url(stores: Stores) -> str:
 
 @pytest.fixture
 async def database(url: str) -> AsyncIterator[Database]:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await connection.close()
+    database = await trusted_database(url)
     yield database
     await database.close()
 
