@@ -9,12 +9,6 @@ from shared.contracts.reference import parse_reference
 
 _LONGEST_CODE = 40
 
-NOTIFICATION_SENT = "notification_sent"
-"""The timeline's word for a message that went out."""
-
-ACTION_REFUSED = "action_refused"
-"""The timeline's word for what the citizen asked for and could not have."""
-
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
