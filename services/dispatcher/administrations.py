@@ -22,7 +22,7 @@ from services.dispatcher.domain.onboarding import (
 )
 from services.dispatcher.handlers import records
 from services.dispatcher.store import StoredCase
-from shared.contracts.administrations import MUNICIPAL_FALLBACK, Administration, Onboarding
+from shared.contracts.administrations import RESORTS, Administration, Onboarding
 from shared.contracts.administrations import AdministrationState as State
 from shared.contracts.envelope import AnyEvent, Event, derived_id
 from shared.contracts.events import AdministrationChanged, AssignmentState
@@ -58,7 +58,7 @@ class Administrations:
 
     async def ask(self, code: str, step: Step) -> Entry:
         """What operations want: `request`, `rotate` or `offboard`. Raises UnknownAdministration, StepRefused."""
-        if step is Step.OFFBOARD and code == MUNICIPAL_FALLBACK:
+        if step is Step.OFFBOARD and code in RESORTS:
             raise StepRefused(f"{code} takes over what nobody else can take: it cannot leave")
 
         async def work(connection: Connection) -> tuple[Entry, list[Outgoing]]:

@@ -19,7 +19,7 @@ from services.dispatcher.api import make_provisioning_router, make_registry_rout
 from services.dispatcher.domain.clocks import Policy
 from services.dispatcher.handlers import AdvanceCases, ApplyReplies, RestoreCases
 from services.dispatcher.replies import AcceptReplies, Reply, ReplyOutcome
-from shared.contracts.administrations import registry
+from shared.contracts.administrations import RESORTS, registry
 from shared.contracts.envelope import Event
 from shared.contracts.events import AdministrationReplied, ComplaintClassified, ComplaintSubmitted, Decision, Nature
 from shared.contracts.topics import CLASSIFIED, SUBMITTED, topic_named
@@ -230,10 +230,11 @@ async def test_the_parent_takes_over_from_one_that_leaves(stand: Stand) -> None:
     assert (await stand.call("POST", f"/v1/administrations/{CODE}/onboarding")).json()["generation"] == 2
 
 
-async def test_who_takes_over_from_all_cannot_leave(stand: Stand) -> None:
-    answer = await stand.call("DELETE", "/v1/administrations/interieur/onboarding")
+@pytest.mark.parametrize("code", RESORTS)
+async def test_who_takes_over_from_all_cannot_leave(stand: Stand, code: str) -> None:
+    answer = await stand.call("DELETE", f"/v1/administrations/{code}/onboarding")
     assert answer.status_code == 409
-    assert "interieur" in answer.json()["detail"]
+    assert code in answer.json()["detail"]
 
 
 async def test_credentials_rotate_while_complaints_go_on(stand: Stand) -> None:
