@@ -172,13 +172,15 @@ async def test_partitions_that_do_not_acknowledge_leave_the_others_as_fast(stand
         before = await p99(stand, healthy)
         set_minimum_replicas(stand.stores, starved, 2)
         late = await stand.append(starved, 20) + await stand.append(missing, 20)
-        during = min([await p99(stand, healthy) for _ in range(3)])
+        rounds = [await p99(stand, healthy)]
+        while rounds[-1] >= max(2 * before, 0.1) and len(rounds) < 3:
+            rounds.append(await p99(stand, healthy))
         set_minimum_replicas(stand.stores, starved, 1)
         create_topics(stand.stores.bootstrap_servers, [missing])
         await until(lambda: len(read(stand.stores, starved) + read(stand.stores, missing)) >= len(late), 45)
     delivered = read(stand.stores, starved) + read(stand.stores, missing)
     assert {ce_id for _, _, ce_id in delivered} == set(late)
-    assert during < max(2 * before, 0.1), f"p99 {before:.3f} s before, {during:.3f} s during"
+    assert min(rounds) < max(2 * before, 0.1), f"p99 {before:.3f} s before, {min(rounds):.3f} s during"
 
 
 async def p99(stand: Stand, topic: Topic) -> float:
