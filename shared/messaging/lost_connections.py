@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 _send = AIOKafkaConnection.send
 
@@ -22,6 +22,8 @@ def expect_lost_connections() -> None:
 def _send_or_connection_error(self: Any, request: Any, expect_response: bool = True) -> Awaitable[Any]:
     try:
         answer: Awaitable[Any] = _send(self, request, expect_response)
+    except KafkaError:
+        raise
     except RuntimeError as error:
         raise KafkaConnectionError(f"Connection at {self.host}:{self.port} lost: {error}") from error
     return answer

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
@@ -15,6 +16,7 @@ from deploy.provisioning import create_topics
 from shared.contracts.events import ComplaintSubmitted
 from shared.contracts.topics import Topic
 from shared.database.pool import Connection, Database
+from shared.messaging import relay as relay_module
 from shared.messaging.codec import Outgoing, encode
 from shared.messaging.outbox import Outbox
 from shared.messaging.relay import Relay
@@ -115,6 +117,26 @@ async def test_two_instances_do_not_double(stand: Stand, topic: Topic) -> None:
     async with stand.relaying(), stand.relaying():
         appended = [ce_id for _ in range(20) for ce_id in await stand.append(topic, 50)]
     assert sorted(ce_id for _, _, ce_id in read(stand.stores, topic)) == sorted(appended)
+
+
+async def test_a_producer_that_died_is_replaced(stand: Stand, topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[AIOKafkaProducer] = []
+    make = relay_module._Producers._make
+
+    def make_and_tell(self: relay_module._Producers) -> AIOKafkaProducer:
+        made.append(make(self))
+        return made[-1]
+
+    monkeypatch.setattr(relay_module._Producers, "_make", make_and_tell)
+    monkeypatch.setattr(relay_module, "_STUCK_SECONDS", 1.0)
+    monkeypatch.setattr(relay_module, "_STOP_SECONDS", 0.5)
+    async with stand.relaying():
+        first = await stand.append(topic, 10)
+        await until(lambda: len(read(stand.stores, topic)) == 10)
+        for producer in made:
+            producer._sender.sender_task.cancel()
+        second = await stand.append(topic, 10)
+        await until(lambda: {ce_id for *_, ce_id in read(stand.stores, topic)} == {*first, *second})
 
 
 async def test_a_crash_between_send_and_mark_is_a_run_sent_again(stand: Stand, topic: Topic) -> None:
