@@ -34,12 +34,12 @@ from services.tracker.store.queries import TrackerQueries
 from services.tracker.store.staff import StaffRecords
 from shared.contracts.reference import AccessCodes
 from shared.database.migrations import migrate
-from shared.database.pool import Database, incarnation_of
 from shared.runtime.clock import SystemClock
 from shared.runtime.http import Health, make_app
 from shared.runtime.settings import HttpSettings
 from shared.runtime.signatures import Signer
 from shared.testing.read_model import FILLED_UNTIL, fill
+from shared.testing.stores import trusted_database
 
 CODES = AccessCodes({"k1": b"of a benchmark"}, "k1")
 TOKEN = {"Authorization": "Bearer operations"}
@@ -57,11 +57,7 @@ def serve(url: str, port: int) -> None:
 
 
 async def _serve(url: str, port: int) -> None:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await connection.close()
+    database = await trusted_database(url)
     queries, records, clock = TrackerQueries(database), StaffRecords(database), _Still()
     tokens = Tokens("operations", None, {})
     desk = Desk(queries, records, CODES, clock, Limits(10**6, 10**6, frozenset()))

@@ -14,7 +14,8 @@ from rich.table import Table
 from deploy.commands import administration_client
 from deploy.commands.options import DEFAULT_DATA, DataFolder, running_state, terminal
 from deploy.local.errors import EmbeddedStackError
-from deploy.local.stack import credentials_folder, operations_token
+from deploy.local.secrets import operations_token
+from deploy.local.stack import credentials_folder
 
 _SETTLE_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.3

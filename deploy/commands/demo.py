@@ -17,7 +17,7 @@ from rich.table import Table
 from deploy.commands.options import CHECKOUT, DEFAULT_DATA, DataFolder, terminal
 from deploy.commands.running import start_detached
 from deploy.local.errors import EmbeddedStackError
-from deploy.local.stack import development_client, operations_token
+from deploy.local.secrets import development_client, operations_token
 from deploy.local.state import read_state
 
 _SAMPLES = Path(__file__).resolve().parents[1] / "samples.txt"

@@ -11,8 +11,8 @@ import typer
 
 from deploy.commands.options import DEFAULT_DATA, DataFolder, terminal
 from deploy.local.errors import EmbeddedStackError
-from deploy.local.stack import signing_keys
-from services.intake.receipts import STATEMENT
+from deploy.local.secrets import signing_keys
+from shared.contracts.statements import RECEIPT
 from shared.runtime.signatures import KeySetDocument, SignatureInvalid, Signer, find_signed, verified
 
 application = typer.Typer(help="Receipts of complaints.", no_args_is_help=True)
@@ -42,7 +42,7 @@ def verify(
     What counts is what is printed here: compare it with what is written on the paper.
     """
     try:
-        claims = verified(find_signed(file.read_bytes()), STATEMENT, _key_set(keys, data.absolute()))
+        claims = verified(find_signed(file.read_bytes()), RECEIPT, _key_set(keys, data.absolute()))
     except SignatureInvalid as error:
         raise ReceiptRefused(f"{file} is not a valid receipt: {error}.") from error
     console = terminal()

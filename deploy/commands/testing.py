@@ -16,7 +16,8 @@ _CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("format", ["ruff", "format", "--check", "."]),
     ("imports", ["lint-imports"]),
     ("types", ["mypy"]),
-    ("tests", ["pytest", "-q"]),
+    ("tests", ["pytest", "-q", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--ignore", "tests/faults"]),
+    ("faults", ["pytest", "-q", "tests/faults"]),
 )
 _PROGRAMS = Path(sys.executable).parent
 
@@ -27,7 +28,7 @@ def test(
     """Check style and types, then run the tests on a real Kafka and a real PostgreSQL."""
     for name, command in _CHECKS:
         typer.echo(f"== {name}: {' '.join(command)}")
-        arguments = [*command, "--full"] if full and name == "tests" else command
+        arguments = [*command, "--full"] if full and command[0] == "pytest" else command
         if subprocess.run([_PROGRAMS / arguments[0], *arguments[1:]], cwd=CHECKOUT, check=False).returncode != 0:
             typer.echo(f"chikaya: the {name} check failed; its output is above.", err=True)
             raise typer.Exit(1)

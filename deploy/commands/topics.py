@@ -39,7 +39,7 @@ def topics(context: typer.Context, data: DataFolder = DEFAULT_DATA) -> None:
     if context.invoked_subcommand is not None:
         return
     servers = running_state(data.absolute()).bootstrap_servers
-    consumer = _consumer(servers)
+    consumer = reader_of(servers)
     table = Table("topic", "partitions", "records", "end offsets")
     for column in table.columns[1:3]:
         column.justify = "right"
@@ -67,7 +67,7 @@ def show(
 ) -> None:
     """Print the newest records of a topic: place, key, CloudEvents headers and value."""
     servers = running_state(data.absolute()).bootstrap_servers
-    consumer = _consumer(servers)
+    consumer = reader_of(servers)
     try:
         partitions = _partitions(consumer)
         if name not in partitions:
@@ -81,7 +81,8 @@ def show(
         _print_record(record)
 
 
-def _consumer(servers: str) -> Consumer:
+def reader_of(servers: str) -> Consumer:
+    """A client that reads whatever is committed and leaves no trace."""
     return Consumer(
         {
             "bootstrap.servers": servers,

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import asyncpg
 import typer
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 from rich.progress import Progress
 
 from deploy.commands.options import DEFAULT_DATA, DataFolder, running_state, terminal
+from deploy.commands.topics import reader_of
 from deploy.local.errors import EmbeddedStackError
 from services.tracker.rebuild import Rebuild
 from services.tracker.store import bulk
@@ -132,7 +133,7 @@ class _Reading:
     def portions(self) -> Iterator[Sequence[AnyEvent]]:
         """Events whose sequences go forward, as the tracker's inbox takes them; unreadable records are left out."""
         topic, number = self._partition
-        consumer = _consumer(self._servers)
+        consumer = reader_of(self._servers)
         try:
             low, _ = consumer.get_watermark_offsets(TopicPartition(topic, number), _ANSWER_SECONDS)
             place, silent = low, 0.0
@@ -183,23 +184,9 @@ class _Reading:
             return None, offset + 1
 
 
-def _consumer(servers: str) -> Consumer:
-    return Consumer(
-        {
-            "bootstrap.servers": servers,
-            # A consumer must name a group; nothing is ever committed to it.
-            "group.id": "chikaya-command-line",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "log_level": 0,
-        }
-    )
-
-
 def _log_ends(servers: str) -> dict[Partition, int]:
     """The end of every partition now."""
-    consumer = _consumer(servers)
+    consumer = reader_of(servers)
     try:
         ends = {}
         for topic in TOPICS:

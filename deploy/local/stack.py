@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
 import shutil
 import signal
 import sys
@@ -15,8 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from deploy.local import secrets
 from deploy.local.errors import EmbeddedStackError
-from deploy.local.folders import write_private
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.kafka_distribution import Progress
 from deploy.local.postgres import EmbeddedPostgres
@@ -24,7 +23,6 @@ from deploy.local.processes import LOOPBACK, kept_port
 from deploy.local.state import ProcessRecord, StackState, read_state, remove_state
 from deploy.local.supervision import Component, ServiceProcess, Supervisor, together
 from deploy.local.watchdog import Watchdog, end_processes
-from shared.runtime.client_credentials import ClientCredentials
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -37,10 +35,10 @@ _OWN_ENTRIES = (
     "logs",
     "ports",
     "stack.json",
-    "access-code-keys.json",
     "credentials",
-    "signing-keys.json",
     "attachments",
+    "models",
+    *secrets.FILES,
 )
 
 
@@ -266,7 +264,7 @@ class LocalStack:
                 "CHIKAYA_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
                 "CHIKAYA_KAFKA_ADMINISTRATIONS_SERVERS": self.kafka.administrations_servers,
                 "CHIKAYA_DISPATCHER_URL": self.addresses["dispatcher"],
-                "CHIKAYA_PROVISIONER_TOKEN": _provisioner_token(self.folder),
+                "CHIKAYA_PROVISIONER_TOKEN": secrets.provisioner_token(self.folder),
                 "CHIKAYA_CREDENTIALS_FOLDER": str(credentials_folder(self.folder)),
             },
             folder=CHECKOUT,
@@ -278,26 +276,26 @@ class LocalStack:
             "CHIKAYA_HTTP_HOST": LOOPBACK,
             "CHIKAYA_HTTP_PORT": str(ports[definition.name]),
             "CHIKAYA_INSTANCE_ID": f"{definition.name}-0",
-            "CHIKAYA_ACCESS_CODE_KEYS": _access_code_keys(self.folder),
+            "CHIKAYA_ACCESS_CODE_KEYS": secrets.access_code_keys(self.folder),
             "CHIKAYA_ATTACHMENTS_FOLDER": str(self.folder / "attachments"),
-            "CHIKAYA_SIGNING_KEYS": signing_keys(self.folder),
+            "CHIKAYA_SIGNING_KEYS": secrets.signing_keys(self.folder),
             "CHIKAYA_ENVIRONMENT": "development",
-            "CHIKAYA_DEVELOPMENT_KEY": development_secret(self.folder),
-            "CHIKAYA_OPERATIONS_TOKEN": operations_token(self.folder),
-            "CHIKAYA_OFFICER_TOKENS": _officer_tokens(self.folder),
+            "CHIKAYA_DEVELOPMENT_KEY": secrets.development_secret(self.folder),
+            "CHIKAYA_OPERATIONS_TOKEN": secrets.operations_token(self.folder),
+            "CHIKAYA_OFFICER_TOKENS": secrets.officer_tokens(self.folder),
             "CHIKAYA_MODELS": str(self.folder / "models"),
             "PYTHONUNBUFFERED": "1",
         }
         if definition.name == "dispatcher":
-            environment["CHIKAYA_PROVISIONER_TOKEN"] = _provisioner_token(self.folder)
+            environment["CHIKAYA_PROVISIONER_TOKEN"] = secrets.provisioner_token(self.folder)
         if definition.has_database:
             environment["CHIKAYA_DATABASE_URL"] = self.databases[definition.name]
             environment["CHIKAYA_DEVELOPMENT_CLIENTS"] = json.dumps(
-                dict.fromkeys(("portal", "demo"), development_secret(self.folder))
+                dict.fromkeys(("portal", "demo"), secrets.development_secret(self.folder))
             )
         else:
             environment["CHIKAYA_TOKEN_URL"] = f"http://{LOOPBACK}:{ports.get('intake', 0)}/v1/development/token"
-            environment["CHIKAYA_CLIENT_SECRET"] = development_secret(self.folder)
+            environment["CHIKAYA_CLIENT_SECRET"] = secrets.development_secret(self.folder)
             environment["CHIKAYA_INTAKE_URL"] = f"http://{LOOPBACK}:{ports.get('intake', 0)}"
             environment["CHIKAYA_TRACKER_URL"] = f"http://{LOOPBACK}:{ports.get('tracker', 0)}"
         return environment
@@ -393,58 +391,6 @@ def discard_data(folder: Path) -> None:
             entry.unlink(missing_ok=True)
 
 
-def operations_token(folder: Path) -> str:
-    """The bearer token of operations on the tracker and the dispatcher, made once and kept (mode 600)."""
-    return _kept_token(folder / "operations-token")
-
-
 def credentials_folder(folder: Path) -> Path:
     """Where the provisioner keeps what administrations sign in with."""
     return folder / "credentials"
-
-
-def _provisioner_token(folder: Path) -> str:
-    return _kept_token(folder / "provisioner-token")
-
-
-def _kept_token(file: Path) -> str:
-    if not file.exists():
-        write_private(file, secrets.token_urlsafe(32) + "\n")
-    return file.read_text().strip()
-
-
-def _officer_tokens(folder: Path) -> str:
-    """The bearer tokens of triage officers as a JSON object, made once and kept (mode 600)."""
-    file = folder / "officer-tokens.json"
-    if not file.exists():
-        write_private(file, json.dumps({"officer-1": secrets.token_urlsafe(32)}) + "\n")
-    return file.read_text().strip()
-
-
-def _access_code_keys(folder: Path) -> str:
-    """The keys of citizens' access codes as a JSON object, made once and kept (mode 600)."""
-    file = folder / "access-code-keys.json"
-    if not file.exists():
-        write_private(file, json.dumps({"k1": secrets.token_hex(32)}) + "\n")
-    return file.read_text().strip()
-
-
-def signing_keys(folder: Path) -> str:
-    """The private key that signs receipts as a JSON object, made once and kept (mode 600)."""
-    file = folder / "signing-keys.json"
-    if not file.exists():
-        write_private(file, json.dumps({"local-1": secrets.token_hex(32)}) + "\n")
-    return file.read_text().strip()
-
-
-def development_secret(folder: Path) -> str:
-    """The secret of the development issuer and of its clients (64 hex digits), made once and kept (mode 600)."""
-    file = folder / "development-secret"
-    if not file.exists():
-        write_private(file, secrets.token_hex(32) + "\n")
-    return file.read_text().strip()
-
-
-def development_client(folder: Path, intake: str) -> ClientCredentials:
-    """What intake of a running stack takes from a command of this machine."""
-    return ClientCredentials(f"{intake}/v1/development/token", "demo", development_secret(folder))

@@ -5,8 +5,9 @@ to do and reports what it did: this service reads hostile input and has no right
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.dispatcher import registry_store, store
@@ -22,7 +23,7 @@ from services.dispatcher.domain.onboarding import (
 )
 from services.dispatcher.handlers import records
 from services.dispatcher.store import StoredCase
-from shared.contracts.administrations import MUNICIPAL_FALLBACK, Administration, Onboarding
+from shared.contracts.administrations import RESORTS, Administration, Onboarding
 from shared.contracts.administrations import AdministrationState as State
 from shared.contracts.envelope import AnyEvent, Event, derived_id
 from shared.contracts.events import AdministrationChanged, AssignmentState
@@ -36,6 +37,9 @@ from shared.runtime.periodic import repeat
 
 PAGE = 500
 """Cases released or handed over in one transaction."""
+
+Queued = tuple[UUID, UUID]
+"""An assignment in an administration's queue, and its complaint."""
 
 _LOOK_EVERY_SECONDS = 1.0
 _WITH_TOPICS = (State.PROVISIONED, State.RELEASING, State.READY)
@@ -58,7 +62,7 @@ class Administrations:
 
     async def ask(self, code: str, step: Step) -> Entry:
         """What operations want: `request`, `rotate` or `offboard`. Raises UnknownAdministration, StepRefused."""
-        if step is Step.OFFBOARD and code == MUNICIPAL_FALLBACK:
+        if step is Step.OFFBOARD and code in RESORTS:
             raise StepRefused(f"{code} takes over what nobody else can take: it cannot leave")
 
         async def work(connection: Connection) -> tuple[Entry, list[Outgoing]]:
@@ -162,27 +166,36 @@ class MoveQueues:
         state = await registry_store.state_of(connection, code)
         if state is State.RELEASING:
             page = await registry_store.parked(connection, code, PAGE)
-            if not page:
-                await self._call_ready(connection, code)
-                return False, []
-            return await self._advance(connection, page, leaving=False)
+            if len(page) < PAGE:
+                return await self._release_last(connection, code)
+            return await self._advance(connection, page, await _locked(connection, page), leaving=False)
         if state in (State.OFFBOARDING, State.OFFBOARDED):
             page = await registry_store.unfinished(connection, code, PAGE)
-            return await self._advance(connection, page, leaving=True)
+            return await self._advance(connection, page, await _locked(connection, page), leaving=True)
         return False, []
 
-    async def _call_ready(self, connection: Connection, code: str) -> None:
-        """Alone with the registry, the queue is looked at once more: whoever parked a case has committed it."""
+    async def _release_last(self, connection: Connection, code: str) -> tuple[bool, list[Outgoing]]:
+        """Alone with the registry, where nobody can park more: releases what is left, then calls the body ready.
+
+        Cases have to be locked before the registry, so here only those that nobody holds are taken, up to the first
+        that somebody does: the rest is for the next round.
+        """
         entry = await registry_store.entry_alone(connection, code)
-        after = None if entry is None else entry.after(Step.RELEASED, self._clock.now())
-        if after is not None and not await registry_store.parked(connection, code, 1):
-            await registry_store.move(connection, after)
+        ready = None if entry is None else entry.after(Step.RELEASED, self._clock.now())
+        if ready is None:
+            return False, []
+        page = await registry_store.parked(connection, code, PAGE)
+        cases = await store.lock(connection, [complaint_id for _, complaint_id in page], skip_locked=True)
+        free = list(takewhile(lambda item: item[1] in cases, page))
+        more, outgoing = await self._advance(connection, free, cases, leaving=False)
+        if not await registry_store.parked(connection, code, 1):
+            await registry_store.move(connection, ready)
+        return more, outgoing
 
     async def _advance(
-        self, connection: Connection, page: Sequence[tuple[UUID, UUID]], *, leaving: bool
+        self, connection: Connection, page: Sequence[Queued], cases: Mapping[UUID, StoredCase], *, leaving: bool
     ) -> tuple[bool, list[Outgoing]]:
         """Moves the assignments of a page that are still what the queue says; whether any moved or left the queue."""
-        cases = await store.lock(connection, [complaint_id for _, complaint_id in page])
         directory = await registry_store.directory(connection) if leaving else None
         find = unfinished_assignment if leaving else parked_assignment
         now = self._clock.now()
@@ -208,6 +221,10 @@ class MoveQueues:
         await store.save(connection, moved, self._policy)
         await registry_store.leave_queue(connection, gone)
         return bool(moved or gone), outgoing
+
+
+async def _locked(connection: Connection, page: Sequence[Queued]) -> dict[UUID, StoredCase]:
+    return await store.lock(connection, [complaint_id for _, complaint_id in page])
 
 
 def _moved(case: StoredCase, before: AssignmentState, now: datetime) -> Outgoing:

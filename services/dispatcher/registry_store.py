@@ -2,7 +2,7 @@
 
 Who has its queue decides where a case goes, so whoever decides reads the registry under a shared lock of it, and
 whoever changes a state holds it alone: a case parked by an open transaction is seen by the one that calls the
-administration ready. The lock is taken last, after those of cases.
+administration ready. The lock is taken last, after those of cases: one who has it waits for no case.
 """
 
 from collections.abc import Iterable, Sequence

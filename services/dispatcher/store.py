@@ -101,9 +101,12 @@ class StoredCase:
     submitted: ComplaintSubmitted | None
 
 
-async def lock(connection: Connection, complaint_ids: Iterable[UUID]) -> dict[UUID, StoredCase]:
-    """Locks cases in order of their ids."""
-    return _cases(await connection.fetch(_LOCK, sorted(set(complaint_ids))))
+async def lock(
+    connection: Connection, complaint_ids: Iterable[UUID], *, skip_locked: bool = False
+) -> dict[UUID, StoredCase]:
+    """Locks cases in order of their ids, waiting for those that are busy or passing over them."""
+    query = f"{_LOCK} SKIP LOCKED" if skip_locked else _LOCK
+    return _cases(await connection.fetch(query, sorted(set(complaint_ids))))
 
 
 async def lock_due(connection: Connection, now: datetime, limit: int) -> dict[UUID, StoredCase]:
@@ -189,6 +192,8 @@ async def take_pending(connection: Connection, complaint_ids: Sequence[UUID]) ->
 
 async def put_messages(connection: Connection, messages: Sequence[tuple[UUID, Message]]) -> None:
     """Keeps (complaint id, message), each once."""
+    if not messages:
+        return
     await connection.execute(
         _PUT_MESSAGES,
         [message.action_id for _, message in messages],

@@ -42,12 +42,8 @@ class Limits:
 
 
 async def committed(commits: GroupCommit[Item, Result], item: Item, sender: tuple[str, str]) -> Result:
-    """The result of an item once it is durable. Raises a 429 or 503 Problem when it is not, and may be sent again."""
+    """The result of an item once it is durable. Raises a 429 Problem for one of too many of the same sender."""
     try:
         return await commits.submit(item, sender)
     except TooManyOfOne as error:
         raise Problem(429, "too-many-requests", headers={"retry-after": "1"}) from error
-    except Exception as error:
-        if not is_transient(error) and not isinstance(error, Overloaded):
-            raise
-        raise Problem(503, "unavailable", headers={"retry-after": "5"}) from error

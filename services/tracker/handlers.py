@@ -5,7 +5,6 @@ from dataclasses import replace
 from uuid import UUID
 
 from services.tracker.domain.complaint import (
-    ACTION_REFUSED,
     Complaint,
     Entry,
     entry_of_change,
@@ -23,6 +22,7 @@ from shared.contracts.events import (
     DeliveryState,
     NotificationRecorded,
 )
+from shared.contracts.wording import ACTION_REFUSED
 from shared.database.pool import Connection
 from shared.messaging.codec import Outgoing
 

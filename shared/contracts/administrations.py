@@ -15,6 +15,9 @@ MUNICIPAL_FALLBACK = "interieur"
 SECOND_RESORT = "justice"
 """Who takes what is complained of the last resort itself."""
 
+RESORTS = (MUNICIPAL_FALLBACK, SECOND_RESORT)
+"""They are always on board."""
+
 _REGISTRY = Path(__file__).with_name("administrations.csv")
 
 

@@ -4,12 +4,15 @@ Kafka's committed offset is only a hint for tools. On assignment and after any e
 `next_offset` and ignores whatever was fetched before; there is no automatic reset. Offsets that vanished (log start
 beyond the stored position) or a log that got shorter stop that partition with an error, never the service.
 Membership is static, so a restart moves nothing; a static member's id names the topics it reads, since the broker
-would give a member that comes back quickly its old topics. `getmany` is never cancelled, since that would disarm
-aiokafka's poll interval check.
+would give a member that comes back quickly its old topics. `getmany` is cancelled only to give the client up, since
+that disarms aiokafka's poll interval check.
+
+A client whose inner tasks died reads nothing and says nothing. So the loop looks by itself: when nothing came for a
+while although there is something to read, it raises ConsumerStuck, which ends the process; its supervisor starts it
+again.
 """
 
 import asyncio
-import contextlib
 import re
 import time
 from collections.abc import Iterable
@@ -39,6 +42,12 @@ _POLL_MS = 500
 _HINT_SECONDS = 2.0
 _STOP_SECONDS = 5.0
 _RETRY_HELD_SECONDS = 5.0
+_STUCK_SECONDS = 30.0
+_LOOK_SECONDS = 10.0
+
+
+class ConsumerStuck(Exception):
+    """The client of Kafka reads nothing although there is something to read: only a new process helps."""
 
 
 class ConsumerSettings(Protocol):
@@ -52,7 +61,7 @@ class ConsumerSettings(Protocol):
     def batch_records(self) -> int: ...
 
 
-class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """Feeds one inbox from `topics`, or from all topics that match `pattern`. Run it as one task."""
 
     def __init__(
@@ -74,9 +83,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stopped: dict[TopicPartition, str] = {}
         self._hinted: dict[TopicPartition, int] = {}
         self._generation = 0
+        self._quiet_since = 0.0
+        self._behind: dict[TopicPartition, int] = {}
+        """The partitions that held something unread at the last look, and the offset they stood at."""
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Consumes until `stopping` is set. Raises errors that are neither Kafka's nor transient."""
+        """Consumes until `stopping` is set. Raises ConsumerStuck, and errors that are neither Kafka's nor transient."""
         while not stopping.is_set():
             try:
                 consumer = self._make(await self._matching_topics())
@@ -129,17 +141,20 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         return consumer
 
     async def _consume(self, consumer: AIOKafkaConsumer, stopping: asyncio.Event) -> None:
-        next_hint = next_retry = time.monotonic()
+        next_hint = next_retry = next_look = self._quiet_since = time.monotonic()
         while not stopping.is_set():
             try:
                 await self._seek_new(consumer)
-                await self._handle(consumer, await consumer.getmany(timeout_ms=_POLL_MS))
+                await self._handle(consumer, await self._poll(consumer))
                 if time.monotonic() >= next_retry:
                     next_retry = time.monotonic() + _RETRY_HELD_SECONDS
                     await self._inbox.retry_held()
                 if time.monotonic() >= next_hint:
                     next_hint = time.monotonic() + _HINT_SECONDS
                     await self._leave_hint(consumer)
+                if time.monotonic() >= next_look:
+                    next_look = time.monotonic() + _LOOK_SECONDS
+                    await self._look_for_unread(consumer)
             except NoOffsetForPartitionError:
                 continue  # Kafka has no hint for a new partition; its place was sought already
             except OffsetOutOfRangeError as error:
@@ -159,6 +174,48 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 log.warning("consumer_retries", consumer=self._inbox.consumer, error=repr(error))
                 self._expected.clear()
                 await asyncio.sleep(0.5)
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """What can be read now. Raises ConsumerStuck for a client that waits for an assignment that never comes."""
+        waiting = asyncio.timeout(_STUCK_SECONDS)
+        try:
+            async with waiting:
+                polled: dict[TopicPartition, list[ConsumerRecord]] = await consumer.getmany(timeout_ms=_POLL_MS)
+        except TimeoutError as error:
+            if waiting.expired():
+                raise ConsumerStuck(f"{self._inbox.consumer}: no assignment for {_STUCK_SECONDS:.0f} s") from error
+            raise
+        if polled:
+            self._quiet_since = time.monotonic()
+        return polled
+
+    async def _look_for_unread(self, consumer: AIOKafkaConsumer) -> None:
+        """Raises ConsumerStuck when after a quiet time two looks find the same records unread."""
+        if time.monotonic() < self._quiet_since + _STUCK_SECONDS:
+            self._behind.clear()
+            return
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                positions = {p: await consumer.position(p) for p in self._expected if p in consumer.assignment()}
+                ends = await consumer.end_offsets(list(positions))
+        except (KafkaError, TimeoutError):
+            await self._look_from_outside()
+            return
+        behind = {p: offset for p, offset in positions.items() if ends[p] > offset}
+        if behind.items() & self._behind.items():
+            raise ConsumerStuck(f"{self._inbox.consumer}: nothing was read of {sorted(behind)}")
+        self._behind = behind
+
+    async def _look_from_outside(self) -> None:
+        """Raises ConsumerStuck when Kafka answers a new client but not this one; that Kafka is away is no fault."""
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await read_cluster(self._bootstrap_servers)
+        except (KafkaError, TimeoutError):
+            self._quiet_since = time.monotonic()
+        else:
+            if time.monotonic() > self._quiet_since + 2 * _STUCK_SECONDS:
+                raise ConsumerStuck(f"{self._inbox.consumer}: Kafka answers others only")
 
     async def _seek_new(self, consumer: AIOKafkaConsumer) -> None:
         """Brings newly assigned partitions to their stored positions, or stops them with an error."""
@@ -212,7 +269,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         generation = self._generation
         moved = await self._inbox.commit(
-            {(p.topic, p.partition): [_record(r) for r in records] for p, records in sought.items()},
+            {(p.topic, p.partition): [consumed(r) for r in records] for p, records in sought.items()},
             {(p.topic, p.partition): self._expected[p] for p in sought},
             {(p.topic, p.partition): await consumer.position(p) for p in sought},
         )
@@ -251,12 +308,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Stops an aiokafka consumer. Its fetcher can swallow the cancellation it is stopped by, when an assignment ends
-    at the same moment, and would then never end: it is cancelled once more after a while.
+    at the same moment, and would then never end: it is cancelled once more after a while, then left behind.
     """
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(consumer.stop(), _STOP_SECONDS)
+    stopping = asyncio.ensure_future(consumer.stop())
+    for _ in range(2):
+        done, _ = await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
+        if done:
+            if not stopping.cancelled() and (error := stopping.exception()) is not None:
+                log.warning("consumer_stop_failed", error=repr(error))
+            return
+        stopping.cancel()
 
 
-def _record(raw: ConsumerRecord) -> Record:
+def consumed(raw: ConsumerRecord) -> Record:
+    """A record as aiokafka gives it; a null header becomes an empty one."""
     headers = tuple((name, value or b"") for name, value in raw.headers)
     return Record(raw.topic, raw.partition, raw.offset, raw.key, headers, raw.value)

@@ -26,7 +26,6 @@ import asyncpg
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord
 
 from shared.contracts.envelope import AnyEvent
 from shared.contracts.topics import topic_named, written_by
@@ -34,7 +33,7 @@ from shared.database.pool import Connection, Database, incarnation_of, is_transi
 from shared.messaging import metrics
 from shared.messaging.cluster import Cluster, WrongTopicSettings, check_topics, read_cluster
 from shared.messaging.codec import InvalidRecord, Outgoing, Record, decode, sequence_of
-from shared.messaging.consumer import stop_consumer
+from shared.messaging.consumer import consumed, stop_consumer
 from shared.messaging.outbox import append, headers_to_text, remember_events
 
 log = structlog.get_logger(__name__)
@@ -204,7 +203,7 @@ class Recovery:
                 _seek(consumer, {p: begins[p] for p in unread})
             while unread:
                 polled = await consumer.getmany(timeout_ms=_READ_MS)
-                yield [_record(raw) for records in polled.values() for raw in records]
+                yield [consumed(raw) for records in polled.values() for raw in records]
                 unread = {p: end for p, end in unread.items() if await consumer.position(p) < end}
         finally:
             await stop_consumer(consumer)
@@ -230,11 +229,6 @@ class Recovery:
 def _seek(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
     for partition, offset in offsets.items():
         consumer.seek(partition, offset)
-
-
-def _record(raw: ConsumerRecord) -> Record:
-    headers = tuple((name, value or b"") for name, value in raw.headers)
-    return Record(raw.topic, raw.partition, raw.offset, raw.key, headers, raw.value)
 
 
 def _events(records: Sequence[Record]) -> list[_Found]:

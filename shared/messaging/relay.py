@@ -37,6 +37,8 @@ _READ_ROWS = 4_000
 _LOOK_FOR_ROOM_EVERY = 1_000_000
 _BATCH_BYTES = 512 * 1024
 _ACKNOWLEDGE_SECONDS = 10
+_STUCK_SECONDS = 30
+_STOP_SECONDS = 5
 _GOOD_LANES_WAIT = 0.05
 _IDLE_WAIT = 1.0
 _FIRST_PAUSE = 0.25
@@ -76,7 +78,7 @@ WHERE relay_positions.topic = moved.topic AND relay_positions.partition = moved.
 
 
 class LeadershipLost(Exception):
-    """Another instance moved a position: stop relaying and stand for leader again."""
+    """Another instance moved a position, or a producer died: stop relaying and stand for leader again."""
 
 
 @dataclass(slots=True)
@@ -140,7 +142,11 @@ class _Producers:
         )
 
     async def stop(self) -> None:
-        await asyncio.gather(self.good.stop(), self.aside.stop())
+        """Ends both; one that does not end in time is left behind."""
+        stopping = [asyncio.create_task(producer.stop()) for producer in (self.good, self.aside)]
+        _, late = await asyncio.wait(stopping, timeout=_STOP_SECONDS)
+        for task in late:
+            task.cancel()
 
 
 class Relay:
@@ -315,7 +321,7 @@ class _Leadership:
             error = task.exception()
             if error is None:
                 moved.append((state, task.result()))
-            elif isinstance(error, KafkaError | asyncio.TimeoutError | OSError):
+            elif isinstance(error, KafkaError | OSError):
                 self._set_aside(state, error)
             else:
                 raise error
@@ -362,7 +368,11 @@ def _after(state: _LaneState, sent: _Sent) -> tuple[int, int]:
 
 
 async def _send_batch(producer: AIOKafkaProducer, lane: Lane, rows: list[asyncpg.Record]) -> _Sent:
-    """Sends the first of `rows` that fit into one batch. The producer itself gives up after its request timeout."""
+    """Sends the first of `rows` that fit into one batch.
+
+    The producer itself gives up after its request timeout, with a KafkaError. Raises LeadershipLost for one that does
+    not.
+    """
     topic, partition = lane
     batch = producer.create_batch()
     count = 0
@@ -372,7 +382,11 @@ async def _send_batch(producer: AIOKafkaProducer, lane: Lane, rows: list[asyncpg
             break
         count += 1
     batch.close()
-    acknowledged = await (await producer.send_batch(batch, topic, partition=partition))
+    try:
+        async with asyncio.timeout(_STUCK_SECONDS):
+            acknowledged = await (await producer.send_batch(batch, topic, partition=partition))
+    except TimeoutError as error:
+        raise LeadershipLost(f"the producer gives no answer for {topic}/{partition}") from error
     return _Sent(rows[count - 1]["id"], acknowledged.offset, whole=count == len(rows), count=count)
 
 

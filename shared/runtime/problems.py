@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
+from shared.database.group_commit import Overloaded
 from shared.database.pool import TRANSIENT
 from shared.runtime.languages import Spoken, preferred_language
 
@@ -228,7 +229,7 @@ def install_problem_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         log.warning("answered_unavailable", error=repr(error))
         return problem_response(Problem(503, "unavailable", headers={"retry-after": "5"}), _language(request))
 
-    for kind in TRANSIENT:
+    for kind in (*TRANSIENT, Overloaded):
         app.add_exception_handler(kind, on_transient)
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_validation)

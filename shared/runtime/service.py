@@ -24,6 +24,7 @@ from shared.contracts.envelope import AnyEvent
 from shared.database.pool import Connection, Database
 from shared.messaging.codec import Outgoing
 from shared.messaging.consumer import Consumer
+from shared.messaging.lost_connections import expect_lost_connections
 from shared.messaging.outbox import Outbox
 from shared.messaging.recovery import OPERATOR_ERRORS, Recovery, Restore
 from shared.messaging.relay import Relay
@@ -71,6 +72,7 @@ class Parts:
 def run_service(service: str, settings: ServiceSettings, build: Callable[[Platform], Parts]) -> None:
     """Runs an event service until it is told to stop. Exits with 1 when a part of it failed."""
     configure_logging(service, settings.log_level)
+    expect_lost_connections()
     gc.freeze()
     sys.exit(uvloop.run(_serve_events(service, settings, build)))
 
@@ -174,12 +176,14 @@ async def _until_stopped(stopping: asyncio.Event, tasks: Sequence["asyncio.Task[
 
 
 async def _finish(tasks: Sequence["asyncio.Task[None]"]) -> bool:
-    """Gives tasks the grace time to end, then cancels them. Whether one failed."""
+    """Gives tasks the grace time to end, then cancels them, then leaves them behind. Whether one failed."""
     _, late = await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
     for task in late:
         task.cancel()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
-    failures = [result for result in results if isinstance(result, Exception)]
+    done, left_behind = await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+    failures = [error for task in done if not task.cancelled() and (error := task.exception()) is not None]
     for failure in failures:
         log.error("task_failed", exc_info=failure)
-    return bool(failures)
+    for task in left_behind:
+        log.error("task_does_not_end", task=repr(task))
+    return bool(failures or left_behind)

@@ -12,10 +12,13 @@ from shared.contracts.events import (
     Channel,
     ClearPersonalData,
     Complainant,
+    ComplaintClassified,
     ComplaintSubmitted,
     Deadlines,
+    Decision,
     Kind,
     Language,
+    Nature,
     PersonalContent,
     PreferredContact,
 )
@@ -43,6 +46,24 @@ def submitted_event(
         personal=ClearPersonalData(content=PersonalContent(subject=subject, text=text)),
     )
     return Event(complaint_id, "/chikaya/intake", complaint_id, NOON, causation_id=uuid4(), data=data)
+
+
+def classified_event(
+    submitted: Event[ComplaintSubmitted],
+    decision: Decision = Decision.ROUTE,
+    administration: str | None = "sante",
+    nature: Nature = Nature.AVAILABILITY,
+) -> Event[ComplaintClassified]:
+    """The classification of a complaint as the classifier publishes it, at the moment of its submission."""
+    data = ComplaintClassified(
+        complaint_id=submitted.subject,
+        decision=decision,
+        administration=administration,
+        nature=nature,
+        kind=Kind.COMPLAINT,
+        model_version="test",
+    )
+    return submitted.derive("classify", "/chikaya/classifier", submitted.time, data)
 
 
 def records_of(

@@ -21,6 +21,7 @@ from deploy.local.kafka import EmbeddedKafka
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.processes import free_port
 from shared.database.migrations import migrate
+from shared.database.pool import Database, incarnation_of
 
 _numbers = count(1)
 
@@ -108,3 +109,13 @@ async def _create(url: str, name: str) -> None:
         await connection.execute(f'CREATE DATABASE "{name}"')
     finally:
         await connection.close()
+
+
+async def trusted_database(url: str) -> Database:
+    """An open database whose server is trusted as it is, without a look at Kafka; close it after use."""
+    database = Database(url)
+    await database.open()
+    connection = await database.connect()
+    database.trust(await incarnation_of(connection))
+    await connection.close()
+    return database

@@ -19,12 +19,12 @@ from services.dispatcher.api import make_provisioning_router, make_registry_rout
 from services.dispatcher.domain.clocks import Policy
 from services.dispatcher.handlers import AdvanceCases, ApplyReplies, RestoreCases
 from services.dispatcher.replies import AcceptReplies, Reply, ReplyOutcome
-from shared.contracts.administrations import registry
+from shared.contracts.administrations import RESORTS, registry
 from shared.contracts.envelope import Event
 from shared.contracts.events import AdministrationReplied, ComplaintClassified, ComplaintSubmitted, Decision, Nature
 from shared.contracts.topics import CLASSIFIED, SUBMITTED, topic_named
 from shared.database.group_commit import GroupCommit
-from shared.database.pool import Connection, Database, incarnation_of
+from shared.database.pool import Connection, Database
 from shared.messaging.codec import Outgoing, Record, decode
 from shared.messaging.inbox import Inbox
 from shared.messaging.outbox import Outbox, headers_from_text
@@ -33,7 +33,7 @@ from shared.runtime.http import Health, make_app
 from shared.runtime.settings import HttpSettings
 from shared.testing.administration import reply_headers
 from shared.testing.builders import NOON, records_of, submitted_event
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 
 POLICY = Policy.load()
 CLOCK = SystemClock()
@@ -116,12 +116,8 @@ def url(stores: Stores) -> str:
 
 @pytest.fixture
 async def stand(url: str) -> AsyncIterator[Stand]:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await registry_store.seed(connection, registry().values())
-    await connection.close()
+    database = await trusted_database(url)
+    await database.run(lambda connection: registry_store.seed(connection, registry().values()))
     outbox = Outbox(database)
     events = (*SUBMITTED.events, *CLASSIFIED.events)
     inbox = Inbox("dispatcher", "dispatcher", outbox, AdvanceCases(POLICY, CLOCK), events)
@@ -234,10 +230,11 @@ async def test_the_parent_takes_over_from_one_that_leaves(stand: Stand) -> None:
     assert (await stand.call("POST", f"/v1/administrations/{CODE}/onboarding")).json()["generation"] == 2
 
 
-async def test_who_takes_over_from_all_cannot_leave(stand: Stand) -> None:
-    answer = await stand.call("DELETE", "/v1/administrations/interieur/onboarding")
+@pytest.mark.parametrize("code", RESORTS)
+async def test_who_takes_over_from_all_cannot_leave(stand: Stand, code: str) -> None:
+    answer = await stand.call("DELETE", f"/v1/administrations/{code}/onboarding")
     assert answer.status_code == 409
-    assert "interieur" in answer.json()["detail"]
+    assert code in answer.json()["detail"]
 
 
 async def test_credentials_rotate_while_complaints_go_on(stand: Stand) -> None:

@@ -10,14 +10,14 @@ from services.dispatcher.domain.clocks import Policy
 from services.dispatcher.handlers import AdvanceCases, RestoreCases
 from shared.contracts.administrations import registry
 from shared.contracts.envelope import AnyEvent, Event
-from shared.contracts.events import CaseChanged, ComplaintClassified, ComplaintSubmitted, Decision, Kind, Nature
+from shared.contracts.events import CaseChanged
 from shared.contracts.topics import LIFECYCLE
-from shared.database.pool import Connection, Database, incarnation_of
+from shared.database.pool import Connection, Database
 from shared.messaging.codec import Outgoing
 from shared.messaging.outbox import Outbox
 from shared.runtime.clock import SystemClock
-from shared.testing.builders import NOON, submitted_event
-from shared.testing.stores import Stores
+from shared.testing.builders import NOON, classified_event, submitted_event
+from shared.testing.stores import Stores, trusted_database
 
 POLICY = Policy.load()
 CLOCK = SystemClock()
@@ -31,26 +31,10 @@ def url(stores: Stores) -> str:
 
 @pytest.fixture
 async def database(url: str) -> AsyncIterator[Database]:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await registry_store.seed(connection, registry().values())
-    await connection.close()
+    database = await trusted_database(url)
+    await database.run(lambda connection: registry_store.seed(connection, registry().values()))
     yield database
     await database.close()
-
-
-def classified(submitted: Event[ComplaintSubmitted]) -> Event[ComplaintClassified]:
-    data = ComplaintClassified(
-        complaint_id=submitted.subject,
-        decision=Decision.ROUTE,
-        administration="sante",
-        nature=Nature.AVAILABILITY,
-        kind=Kind.COMPLAINT,
-        model_version="test",
-    )
-    return submitted.derive("classify", "/chikaya/classifier", NOON, data)
 
 
 async def advance(database: Database, *events: AnyEvent) -> list[Outgoing]:
@@ -82,20 +66,20 @@ async def restore(database: Database, said: list[Outgoing]) -> list[Outgoing]:
 
 async def test_the_inbox_record_that_was_not_relayed_is_said_again_after_a_restore(database: Database) -> None:
     submitted = submitted_event()
-    said = await advance(database, submitted, classified(submitted))
+    said = await advance(database, submitted, classified_event(submitted))
     (forwarded,) = [record for record in said if record.topic == INBOX]
     assert await restore(database, said) == [], "the submission is not there yet"
     again = await advance(database, submitted)
     assert [(record.topic, record.event_id) for record in again] == [(INBOX, forwarded.event_id)]
     assert again[0].value == forwarded.value
-    assert await advance(database, submitted, classified(submitted)) == [], "and only once"
+    assert await advance(database, submitted, classified_event(submitted)) == [], "and only once"
 
 
 async def test_a_restored_case_goes_on_with_what_it_had_not_seen(database: Database) -> None:
     submitted = submitted_event()
     opened = await advance(database, submitted)
     await restore(database, opened)
-    assert await advance(database, classified(submitted)) == [], "it waits for the submission"
+    assert await advance(database, classified_event(submitted)) == [], "it waits for the submission"
     topics = [record.topic for record in await advance(database, submitted)]
     assert topics == [LIFECYCLE.name, INBOX]
 
@@ -103,7 +87,7 @@ async def test_a_restored_case_goes_on_with_what_it_had_not_seen(database: Datab
 @pytest.mark.parametrize("restored", [False, True])
 async def test_submission_and_classification_in_any_order(database: Database, restored: bool) -> None:
     submitted = submitted_event()
-    late = classified(submitted)
+    late = classified_event(submitted)
     first = await advance(database, late)
     second = await advance(database, submitted)
     assert first == []

@@ -23,22 +23,20 @@ from shared.contracts.events import (
     Channel,
     CitizenActed,
     ClearPersonalData,
-    ComplaintClassified,
     ComplaintSubmitted,
     Decision,
-    Kind,
     Nature,
     PersonalContent,
 )
 from shared.contracts.lifecycle import CitizenAction, ReplyAction
 from shared.contracts.reference import reference
 from shared.contracts.topics import LIFECYCLE
-from shared.database.pool import Connection, Database, incarnation_of
+from shared.database.pool import Connection, Database
 from shared.messaging.codec import Outgoing
 from shared.messaging.inbox import Handler
 from shared.messaging.outbox import Outbox
-from shared.testing.builders import submitted_event
-from shared.testing.stores import Stores
+from shared.testing.builders import classified_event, submitted_event
+from shared.testing.stores import Stores, trusted_database
 
 POLICY = Policy.load()
 FIRST_DAY = date(2026, 12, 8)
@@ -113,29 +111,10 @@ def url(stores: Stores) -> str:
 
 @pytest.fixture
 async def world(url: str) -> AsyncIterator[World]:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await registry_store.seed(connection, registry().values())
-    await connection.close()
+    database = await trusted_database(url)
+    await database.run(lambda connection: registry_store.seed(connection, registry().values()))
     yield World(database, MovedClock(instant(FIRST_DAY, time(0, 0, 1))))
     await database.close()
-
-
-def classified(
-    submitted: Event[ComplaintSubmitted], decision: Decision, code: str | None, nature: Nature, number: int
-) -> Event[ComplaintClassified]:
-    data = ComplaintClassified(
-        complaint_id=submitted.subject,
-        decision=decision,
-        administration=code,
-        nature=nature,
-        kind=Kind.COMPLAINT,
-        model_version="test",
-        round=number,
-    )
-    return submitted.derive(f"classify-{number}", "/chikaya/classifier", submitted.time, data)
 
 
 @dataclass(frozen=True)
@@ -273,7 +252,7 @@ def first_events(one: Filed) -> list[AnyEvent]:
     script = one.script
     if script.decision is None:
         return [one.event]
-    return [one.event, classified(one.event, script.decision, script.code, script.nature, 0)]
+    return [one.event, classified_event(one.event, script.decision, script.code, script.nature)]
 
 
 async def act(world: World, filed: Sequence[Filed], today: date) -> None:

@@ -1,12 +1,13 @@
 """The consume loop on a real Kafka: what expired or was deleted stops one partition, never the service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from prometheus_client import REGISTRY
@@ -15,13 +16,14 @@ from deploy.provisioning import create_topics
 from shared.contracts.envelope import AnyEvent
 from shared.contracts.events import ComplaintSubmitted
 from shared.contracts.topics import Topic
-from shared.database.pool import Connection, Database, incarnation_of
+from shared.database.pool import Connection, Database
+from shared.messaging import consumer as consumer_module
 from shared.messaging.codec import Outgoing
-from shared.messaging.consumer import Consumer
+from shared.messaging.consumer import Consumer, ConsumerStuck
 from shared.messaging.inbox import Inbox
 from shared.messaging.outbox import Outbox
 from shared.testing.builders import records_of, submitted_event
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 from shared.testing.waiting import until
 
 
@@ -30,6 +32,16 @@ class Settings:
     kafka_bootstrap_servers: str
     instance_id: str = "0"
     batch_records: int = 100
+
+
+class TellingConsumer(Consumer):
+    """A consumer whose client of Kafka a test can break."""
+
+    client: AIOKafkaConsumer
+
+    def _make(self, topics: list[str]) -> AIOKafkaConsumer:
+        self.client = super()._make(topics)
+        return self.client
 
 
 @dataclass
@@ -73,20 +85,22 @@ class Stand:
 
     @asynccontextmanager
     async def consuming(self, *more: Topic) -> AsyncIterator[None]:
+        stopping = asyncio.Event()
+        task = asyncio.create_task(self.consumer(*more).run(stopping))
+        try:
+            yield
+        finally:
+            stopping.set()
+            await task
+
+    def consumer(self, *more: Topic) -> "TellingConsumer":
         async def handle(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
             self.seen += [event.id for event in events]
             return []
 
         inbox = Inbox("tracker", self.name, Outbox(self.database), handle, self.topic.events)
         settings = Settings(self.stores.bootstrap_servers)
-        topics = [topic.name for topic in (self.topic, *more)]
-        stopping = asyncio.Event()
-        task = asyncio.create_task(Consumer(inbox, settings, topics=topics).run(stopping))
-        try:
-            yield
-        finally:
-            stopping.set()
-            await task
+        return TellingConsumer(inbox, settings, topics=[topic.name for topic in (self.topic, *more)])
 
     def stopped_partitions(self) -> float:
         return REGISTRY.get_sample_value("chikaya_inbox_stopped_partitions", {"consumer": self.name}) or 0.0
@@ -101,11 +115,7 @@ def url(stores: Stores) -> str:
 async def stand(stores: Stores, url: str) -> AsyncIterator[Stand]:
     topic = Topic(f"consumer.{uuid4()}", "test", (ComplaintSubmitted,), 2)
     create_topics(stores.bootstrap_servers, [topic])
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await connection.close()
+    database = await trusted_database(url)
     yield Stand(stores, database, topic)
     await database.close()
 
@@ -172,3 +182,46 @@ async def test_the_marker_of_a_transaction_at_the_end_is_no_loss_when_it_expires
         more = stand.produce(0, 2, sequence=9)
         await until(lambda: stand.seen[3:] == more)
     assert stand.stopped_partitions() == 0
+
+
+def _fetcher_dies(client: AIOKafkaConsumer) -> None:
+    for task in (client._fetcher._fetch_task, *client._fetcher._pending_tasks):
+        task.cancel()
+
+
+def _assignment_never_comes(client: AIOKafkaConsumer) -> None:
+    client._subscription.begin_reassignment()
+
+
+def _metadata_never_come(client: AIOKafkaConsumer) -> None:
+    _fetcher_dies(client)
+    client._client._sync_task.cancel()
+    client._client.force_metadata_update()
+
+
+@pytest.mark.parametrize("break_it", [_fetcher_dies, _assignment_never_comes, _metadata_never_come])
+async def test_a_client_that_reads_nothing_more_ends_the_process(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, break_it: Callable[[AIOKafkaConsumer], None]
+) -> None:
+    monkeypatch.setattr(consumer_module, "_STUCK_SECONDS", 3.0)
+    monkeypatch.setattr(consumer_module, "_LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(consumer_module, "_STOP_SECONDS", 0.5)
+    consumer = stand.consumer()
+    running = asyncio.create_task(consumer.run(asyncio.Event()))
+    stand.produce(0, 3)
+    await until(lambda: len(stand.seen) == 3)
+    break_it(consumer.client)
+    stand.produce(0, 3, sequence=4)
+    with pytest.raises(ConsumerStuck):
+        await asyncio.wait_for(running, 30)
+
+
+async def test_a_quiet_topic_is_not_taken_for_a_broken_client(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer_module, "_STUCK_SECONDS", 3.0)
+    monkeypatch.setattr(consumer_module, "_LOOK_SECONDS", 0.3)
+    async with stand.consuming():
+        ids = stand.produce_in_transaction(0, 3)
+        await until(lambda: stand.seen == ids)
+        await asyncio.sleep(5)
+        more = stand.produce(1, 3)
+        await until(lambda: stand.seen[3:] == more)

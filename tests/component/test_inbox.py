@@ -9,12 +9,12 @@ import pytest
 
 from shared.contracts.envelope import AnyEvent
 from shared.contracts.topics import CLASSIFIED, SUBMITTED, administration_outbox, administration_rejected
-from shared.database.pool import Connection, Database, incarnation_of
+from shared.database.pool import Connection, Database
 from shared.messaging.codec import Outgoing, Record, encode
 from shared.messaging.inbox import Inbox, PositionWentBack, TooManyUnreadable
 from shared.messaging.outbox import Outbox
 from shared.testing.builders import records_of, submitted_event
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 
 PARTITION = (SUBMITTED.name, 0)
 
@@ -45,12 +45,8 @@ def url(stores: Stores) -> str:
 
 @pytest.fixture
 async def stand(url: str) -> AsyncIterator[Stand]:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    await connection.execute("CREATE TABLE seen (place bigint GENERATED ALWAYS AS IDENTITY, event_id uuid)")
-    database.trust(await incarnation_of(connection))
-    await connection.close()
+    database = await trusted_database(url)
+    await database.fetch("CREATE TABLE seen (place bigint GENERATED ALWAYS AS IDENTITY, event_id uuid)")
 
     async def handle(connection: Connection, events: Sequence[AnyEvent]) -> Sequence[Outgoing]:
         for event in events:
@@ -206,12 +202,11 @@ async def outside(stand: Stand) -> Outside:
     return outside
 
 
-def reply(offset: int, **changed: object) -> Record:
+def reply(offset: int) -> Record:
     headers = {"ce_specversion": "1.0", "ce_id": f"reply-{offset}", "ce_time": "2026-03-02T12:00:00Z"}
     headers |= {"ce_type": OUTSIDE.events[0].TYPE}
     value = b'{"assignment_id": "%s", "action": "acknowledged"}' % str(uuid4()).encode()
-    record = Record(OUTSIDE.name, 0, offset, None, tuple((n, v.encode()) for n, v in headers.items()), value)
-    return replace(record, **changed)  # type: ignore[arg-type]
+    return Record(OUTSIDE.name, 0, offset, None, tuple((n, v.encode()) for n, v in headers.items()), value)
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from deploy.provisioning import create_topics
 from shared.contracts.events import ComplaintSubmitted
 from shared.contracts.topics import Topic
-from shared.database.pool import Connection, Database, incarnation_of
+from shared.database.pool import Connection, Database
+from shared.messaging import relay as relay_module
 from shared.messaging.codec import Outgoing, encode
 from shared.messaging.outbox import Outbox
 from shared.messaging.relay import Relay
 from shared.testing.builders import submitted_event
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 from shared.testing.waiting import until
 
 
@@ -59,11 +61,7 @@ def url(stores: Stores) -> str:
 
 @pytest.fixture
 async def stand(stores: Stores, url: str) -> AsyncIterator[Stand]:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await connection.close()
+    database = await trusted_database(url)
     yield Stand(stores, database)
     await database.close()
 
@@ -121,6 +119,26 @@ async def test_two_instances_do_not_double(stand: Stand, topic: Topic) -> None:
     assert sorted(ce_id for _, _, ce_id in read(stand.stores, topic)) == sorted(appended)
 
 
+async def test_a_producer_that_died_is_replaced(stand: Stand, topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[AIOKafkaProducer] = []
+    make = relay_module._Producers._make
+
+    def make_and_tell(self: relay_module._Producers) -> AIOKafkaProducer:
+        made.append(make(self))
+        return made[-1]
+
+    monkeypatch.setattr(relay_module._Producers, "_make", make_and_tell)
+    monkeypatch.setattr(relay_module, "_STUCK_SECONDS", 1.0)
+    monkeypatch.setattr(relay_module, "_STOP_SECONDS", 0.5)
+    async with stand.relaying():
+        first = await stand.append(topic, 10)
+        await until(lambda: len(read(stand.stores, topic)) == 10)
+        for producer in made:
+            producer._sender.sender_task.cancel()
+        second = await stand.append(topic, 10)
+        await until(lambda: {ce_id for *_, ce_id in read(stand.stores, topic)} == {*first, *second})
+
+
 async def test_a_crash_between_send_and_mark_is_a_run_sent_again(stand: Stand, topic: Topic) -> None:
     async with stand.relaying():
         ids = await stand.append(topic, 100)
@@ -176,13 +194,15 @@ async def test_partitions_that_do_not_acknowledge_leave_the_others_as_fast(stand
         before = await p99(stand, healthy)
         set_minimum_replicas(stand.stores, starved, 2)
         late = await stand.append(starved, 20) + await stand.append(missing, 20)
-        during = min([await p99(stand, healthy) for _ in range(3)])
+        rounds = [await p99(stand, healthy)]
+        while rounds[-1] >= max(2 * before, 0.1) and len(rounds) < 3:
+            rounds.append(await p99(stand, healthy))
         set_minimum_replicas(stand.stores, starved, 1)
         create_topics(stand.stores.bootstrap_servers, [missing])
         await until(lambda: len(read(stand.stores, starved) + read(stand.stores, missing)) >= len(late), 45)
     delivered = read(stand.stores, starved) + read(stand.stores, missing)
     assert {ce_id for _, _, ce_id in delivered} == set(late)
-    assert during < max(2 * before, 0.1), f"p99 {before:.3f} s before, {during:.3f} s during"
+    assert min(rounds) < max(2 * before, 0.1), f"p99 {before:.3f} s before, {min(rounds):.3f} s during"
 
 
 async def p99(stand: Stand, topic: Topic) -> float:

@@ -20,15 +20,15 @@ from services.tracker.api.live import _events, make_live_router
 from services.tracker.api.operations import make_operations_router
 from services.tracker.api.statistics import make_statistics_router
 from services.tracker.domain.access import Reader, Role, Tokens
-from services.tracker.domain.silence import STATEMENT
 from services.tracker.handlers import project
 from services.tracker.store.queries import TrackerQueries
 from services.tracker.store.staff import StaffRecords
 from services.tracker.upkeep import GAP, Upkeep
 from shared.contracts.envelope import AnyEvent
 from shared.contracts.reference import AccessCodes
+from shared.contracts.statements import SILENCE
 from shared.contracts.topics import DELIVERIES, LIFECYCLE, SUBMITTED
-from shared.database.pool import Database, incarnation_of
+from shared.database.pool import Database
 from shared.messaging.inbox import Inbox
 from shared.messaging.outbox import Outbox
 from shared.runtime.http import Health, make_app
@@ -36,7 +36,7 @@ from shared.runtime.settings import HttpSettings
 from shared.runtime.signatures import Signer, verified
 from shared.testing.builders import NOON, records_of
 from shared.testing.histories import History, histories, history
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 
 CODES = AccessCodes({"k1": b"of a test"}, "k1")
 OPERATIONS = {"Authorization": "Bearer operations"}
@@ -123,11 +123,7 @@ async def stand(url: str) -> AsyncIterator[Stand]:
 @asynccontextmanager
 async def running_stand(url: str) -> AsyncIterator[Stand]:
     """A tracker on a database, without its consume loop."""
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await connection.close()
+    database = await trusted_database(url)
     clock, queries, records = MovedClock(), TrackerQueries(database), StaffRecords(database)
     events = (*SUBMITTED.events, *LIFECYCLE.events, *DELIVERIES.events)
     inbox = Inbox("tracker", "tracker", Outbox(database), project, events)
@@ -188,7 +184,7 @@ async def test_after_a_missed_answer_the_citizen_gets_a_signed_statement_of_sile
     assert (await stand.client.get(address, headers=headers)).status_code == 409, "there is time for an answer"
     stand.clock.time += timedelta(days=43)
     answer = (await stand.client.get(address, headers=headers)).json()
-    claims = verified(answer["signed"], STATEMENT, SIGNER.key_set)
+    claims = verified(answer["signed"], SILENCE, SIGNER.key_set)
     assert claims == answer["statement"]
     due = one.changes[-1].data.deadlines.answer_by
     assert (claims["sub"], datetime.fromisoformat(claims["unanswered_since"])) == (one.reference, due)
@@ -241,7 +237,7 @@ async def test_wrong_references_are_limited_by_client(stand: Stand) -> None:
     for seed in range(5):
         assert (await stand.follow(one_at(20, seed=100 + seed))).status_code == 404
     assert (await stand.follow(one)).status_code == 429
-    transport = httpx.ASGITransport(stand.client._transport.app, client=("10.0.0.1", 1))  # type: ignore[attr-defined]
+    transport = httpx.ASGITransport(stand.client._transport.app, client=("10.0.0.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://tracker") as portal:
         code = {"Access-Code": CODES.code(one.complaint_id, "k1", 1)}
         assert (await portal.get(f"/v1/complaints/{one.reference}", headers=code)).status_code == 200

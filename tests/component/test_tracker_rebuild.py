@@ -12,7 +12,7 @@ from deploy.provisioning import create_topics
 from services.tracker.handlers import project
 from services.tracker.store.bulk import PROJECTED
 from shared.contracts.topics import DELIVERIES, INTERNAL_PARTITIONS, LIFECYCLE, SUBMITTED
-from shared.database.pool import Database, incarnation_of
+from shared.database.pool import Database
 from shared.messaging.codec import Record
 from shared.messaging.inbox import Inbox, PositionWentBack
 from shared.messaging.outbox import Outbox
@@ -20,7 +20,7 @@ from shared.messaging.positions import Partition
 from shared.testing.builders import NOON
 from shared.testing.histories import histories
 from shared.testing.publishing import publish, sequenced
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 
 TOPICS = (SUBMITTED, LIFECYCLE, DELIVERIES)
 
@@ -49,11 +49,7 @@ def url(stores: Stores) -> str:
 
 @pytest.fixture
 async def database(url: str) -> AsyncIterator[Database]:
-    found = Database(url)
-    await found.open()
-    connection = await found.connect()
-    found.trust(await incarnation_of(connection))
-    await connection.close()
+    found = await trusted_database(url)
     yield found
     await found.close()
 

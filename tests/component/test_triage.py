@@ -17,14 +17,14 @@ from services.classifier.store.triage import TriageQueue
 from shared.contracts.envelope import Event
 from shared.contracts.events import ComplaintClassified, ComplaintSubmitted
 from shared.contracts.topics import CLASSIFIED, SUBMITTED
-from shared.database.pool import Database, incarnation_of
+from shared.database.pool import Database
 from shared.messaging.codec import Record, decode
 from shared.messaging.inbox import Inbox
 from shared.messaging.outbox import Outbox, headers_from_text
 from shared.runtime.http import Health, make_app
 from shared.runtime.settings import HttpSettings
 from shared.testing.builders import NOON, records_of, submitted_event
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 
 ROUTE = {"decision": "route", "administration": "sante"}
 
@@ -77,11 +77,7 @@ def url(stores: Stores) -> str:
 
 @pytest.fixture
 async def stand(url: str) -> AsyncIterator[Stand]:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await connection.close()
+    database = await trusted_database(url)
     clock, outbox = MovedClock(), Outbox(database)
     handler = ClassifyComplaints(ServedModel())
     inbox = Inbox("classifier", "classifier", outbox, handler, SUBMITTED.events)

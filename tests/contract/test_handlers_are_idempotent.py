@@ -22,24 +22,20 @@ from shared.contracts.events import (
     Channel,
     CitizenActed,
     Complainant,
-    ComplaintClassified,
     ComplaintSubmitted,
-    Decision,
     DeliveryState,
     Kind,
-    Nature,
     NotificationRecorded,
     PersonalContent,
     PreferredContact,
 )
 from shared.contracts.lifecycle import AssignmentStatus, CaseStatus, Change, CitizenAction
 from shared.contracts.topics import CITIZEN_ACTIONS, CLASSIFIED, DELIVERIES, LIFECYCLE, SUBMITTED, Topic
-from shared.database.pool import Database, incarnation_of
 from shared.messaging.inbox import Handler, Inbox
 from shared.messaging.outbox import Outbox
 from shared.runtime.clock import SystemClock
-from shared.testing.builders import NOON, records_of, submitted_event
-from shared.testing.stores import Stores
+from shared.testing.builders import NOON, classified_event, records_of, submitted_event
+from shared.testing.stores import Stores, trusted_database
 
 
 def complaint() -> Event[ComplaintSubmitted]:
@@ -48,18 +44,6 @@ def complaint() -> Event[ComplaintSubmitted]:
     personal = event.data.personal.model_copy(update={"content": content})
     update = {"personal": personal, "preferred_contact": PreferredContact.SMS}
     return replace(event, data=event.data.model_copy(update=update))
-
-
-def classified(submitted: Event[ComplaintSubmitted]) -> Event[ComplaintClassified]:
-    data = ComplaintClassified(
-        complaint_id=submitted.subject,
-        decision=Decision.ROUTE,
-        administration="sante",
-        nature=Nature.AVAILABILITY,
-        kind=Kind.COMPLAINT,
-        model_version="test",
-    )
-    return submitted.derive("classify", "/chikaya/classifier", NOON, data)
 
 
 def forwarded(submitted: Event[ComplaintSubmitted]) -> Event[CaseChanged]:
@@ -144,13 +128,13 @@ CASES = [
         "dispatcher",
         lambda: AdvanceCases(Policy.load(), SystemClock()),
         ("cases", "assignments", "messages"),
-        [(SUBMITTED, as_it_is), (CLASSIFIED, classified), (CITIZEN_ACTIONS, written), (CITIZEN_ACTIONS, rated)],
+        [(SUBMITTED, as_it_is), (CLASSIFIED, classified_event), (CITIZEN_ACTIONS, written), (CITIZEN_ACTIONS, rated)],
     ),
     Case(
         "dispatcher",
         lambda: AdvanceCases(Policy.load(), SystemClock()),
         ("cases", "assignments", "messages"),
-        [(CITIZEN_ACTIONS, written), (CLASSIFIED, classified), (SUBMITTED, as_it_is)],
+        [(CITIZEN_ACTIONS, written), (CLASSIFIED, classified_event), (SUBMITTED, as_it_is)],
     ),
     Case(
         "tracker",
@@ -182,13 +166,9 @@ def url(stores: Stores, case: Case) -> str:
 
 
 async def test_each_input_twice_is_each_input_once(url: str, case: Case) -> None:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
+    database = await trusted_database(url)
     if case.service == "dispatcher":
-        await registry_store.seed(connection, registry().values())
-    await connection.close()
+        await database.run(lambda connection: registry_store.seed(connection, registry().values()))
     events = tuple(event for topic, _ in case.inputs for event in topic.events)
     inbox = Inbox(case.service, case.service, Outbox(database), case.handler(), events)
     await inbox.register({(topic.name, number): 0 for number, (topic, _) in enumerate(case.inputs)})

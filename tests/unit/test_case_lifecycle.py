@@ -16,7 +16,7 @@ from services.dispatcher.domain.directory import Directory
 from services.dispatcher.domain.onboarding import handed_over, parked_assignment, released, unfinished_assignment
 from services.dispatcher.domain.replies import Refused, apply_reply
 from services.dispatcher.domain.timers import fire
-from shared.contracts.administrations import Onboarding, registry
+from shared.contracts.administrations import RESORTS, Onboarding, registry
 from shared.contracts.envelope import Event
 from shared.contracts.events import (
     AdministrationReplied,
@@ -153,7 +153,7 @@ class CaseLife(RuleBasedStateMachine):
 
     @rule(code=codes)
     def leave(self, code: str) -> None:
-        if code in ("interieur", "justice"):
+        if code in RESORTS:
             return
         self.directory = Directory(self.directory.parents, self.directory.on_board - {code})
         self._move(code, unfinished_assignment, lambda a: handed_over(self.case, a, self.directory, self.now))

@@ -40,8 +40,11 @@ class AdvanceCases:
         outgoing += await records.say_again(connection, found, now) if found else []
         if submitted:
             later += await store.take_pending(connection, [event.subject for event in submitted])
-        ready = [event for event in later if event.subject in cases and cases[event.subject].submitted is not None]
-        early = [event for event in later if event not in ready]
+        ready: list[AnyEvent] = []
+        early: list[AnyEvent] = []
+        for event in later:
+            case = cases.get(event.subject)
+            (early if case is None or case.submitted is None else ready).append(event)
         if early:
             await store.put_pending(connection, early)
         if ready:
@@ -72,20 +75,27 @@ class AdvanceCases:
         directory = await registry_store.directory(connection)
         acted = [event for event in ready if isinstance(event.data, CitizenActed)]
         settled, outgoing = await self._settled(connection, acted, cases) if acted else (set(), [])
+        written = await store.messages_of(connection, [event.subject for event in ready])
         for event in ready:
             if event.id in settled:
                 continue
+            case, messages = cases[event.subject], written.setdefault(event.subject, [])
             if isinstance(event.data, CitizenActed):
-                outgoing += await self._act(connection, event, cases[event.subject], directory, now)
+                outgoing += self._act(event, case, messages, directory, now)
             else:
-                outgoing += await self._assign(connection, event, cases[event.subject], directory, now)
+                outgoing += self._assign(event, case, messages, directory, now)
+        fresh = {event.id for event in acted} - settled
+        added = [
+            (key, message) for key, messages in written.items() for message in messages if message.action_id in fresh
+        ]
+        await store.put_messages(connection, added)
         return outgoing
 
-    async def _assign(
+    def _assign(
         self,
-        connection: Connection,
         event: Event[ComplaintClassified],
         case: StoredCase,
+        written: Sequence[Message],
         directory: Directory,
         now: datetime,
     ) -> list[Outgoing]:
@@ -93,7 +103,7 @@ class AdvanceCases:
             return []
         case.state = assign(case.state, event, case.submitted.place, directory, self._policy, now)
         lifecycle = encode(LIFECYCLE, event.derive("assign", SOURCE, now, case.state))
-        return [lifecycle, *await records.forward(connection, [case], now)]
+        return [lifecycle, *records.forwards(case, written, now)]
 
     async def _settled(
         self, connection: Connection, acted: Sequence[Event[CitizenActed]], cases: Cases
@@ -103,15 +113,20 @@ class AdvanceCases:
         refused = {derived_id(event.id, "refuse"): event for event in acted}
         known = await known_events(connection, [*applied, *refused])
         settled = {event.id for outputs in (applied, refused) for output, event in outputs.items() if output in known}
-        notices: list[Outgoing] = []
-        for output, event in applied.items():
-            if output in known:
-                notices += await _tell_holders(connection, event, cases[event.subject])
+        again = [event for output, event in applied.items() if output in known and event.data.action in NOTICES]
+        await store.put_messages(connection, [(event.subject, _message(event)) for event in again])
+        notices = [notice for event in again for notice in _notices(cases[event.subject], _message(event))]
         return settled, await records.unsaid(connection, notices)
 
-    async def _act(
-        self, connection: Connection, event: Event[CitizenActed], case: StoredCase, directory: Directory, now: datetime
+    def _act(
+        self,
+        event: Event[CitizenActed],
+        case: StoredCase,
+        written: list[Message],
+        directory: Directory,
+        now: datetime,
     ) -> list[Outgoing]:
+        """Applies or refuses an action; adds what the citizen wrote to `written`."""
         result = apply_action(case.state, event.id, event.data, directory, self._policy, now)
         if isinstance(result, Refused):
             data = ActionRefused(
@@ -123,18 +138,21 @@ class AdvanceCases:
             )
             return [encode(LIFECYCLE, event.derive("refuse", SOURCE, now, data))]
         case.state = result
-        notices = await _tell_holders(connection, event, case)
         lifecycle = encode(LIFECYCLE, event.derive("act", SOURCE, now, result))
+        if event.data.action not in NOTICES:
+            return [lifecycle]
+        written.append(_message(event))
         if event.data.action is CitizenAction.REOPENING:
-            return [lifecycle, *await records.forward(connection, [case], now)]
-        return [lifecycle, *notices]
+            return [lifecycle, *records.forwards(case, written, now)]
+        return [lifecycle, *_notices(case, written[-1])]
 
 
-async def _tell_holders(connection: Connection, event: Event[CitizenActed], case: StoredCase) -> list[Outgoing]:
-    """Keeps what the citizen wrote for whoever gets the case later; the notices for those who have it."""
-    if event.data.action not in NOTICES:
-        return []
-    message = Message(event.id, event.data.acted_at, NOTICES[event.data.action], event.data.personal)
-    await store.put_messages(connection, [(event.subject, message)])
+def _message(event: Event[CitizenActed]) -> Message:
+    """What the citizen wrote, for whoever has the case and whoever gets it later."""
+    return Message(event.id, event.data.acted_at, NOTICES[event.data.action], event.data.personal)
+
+
+def _notices(case: StoredCase, message: Message) -> list[Outgoing]:
+    """Tells those who have the case."""
     holders = (a for a in case.state.assignments if a.status is not AssignmentStatus.PARKED)
     return [records.citizen_notice(case, assignment, message) for assignment in holders]

@@ -17,15 +17,18 @@ from shared.messaging.outbox import known_events
 
 
 async def forward(connection: Connection, cases: Sequence[StoredCase], now: datetime) -> list[Outgoing]:
-    """The inbox records of assignments just forwarded: the complaint, then what the citizen wrote since."""
+    """The inbox records of assignments just forwarded, with what their citizens wrote."""
     written = await store.messages_of(connection, [case.state.complaint_id for case in cases]) if cases else {}
+    return [record for case in cases for record in forwards(case, written.get(case.state.complaint_id, ()), now)]
+
+
+def forwards(case: StoredCase, written: Sequence[Message], now: datetime) -> list[Outgoing]:
+    """The inbox records of a case's assignments just forwarded: the complaint, then what the citizen wrote since."""
     outgoing = []
-    for case in cases:
-        for assignment in case.state.assignments:
-            if assignment.status is AssignmentStatus.FORWARDED:
-                outgoing.append(_complaint(case, assignment, now))
-                messages = written.get(case.state.complaint_id, ())
-                outgoing += [citizen_notice(case, assignment, message) for message in messages]
+    for assignment in case.state.assignments:
+        if assignment.status is AssignmentStatus.FORWARDED:
+            outgoing.append(_complaint(case, assignment, now))
+            outgoing += [citizen_notice(case, assignment, message) for message in written]
     return outgoing
 
 

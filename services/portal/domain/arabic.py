@@ -1,13 +1,7 @@
 """The pages in Arabic."""
 
-from services.portal.domain.complaints import (
-    ACTION_REFUSED,
-    NOTIFICATION_DELIVERED,
-    NOTIFICATION_FAILED,
-    NOTIFICATION_SENT,
-)
 from services.portal.domain.texts import Texts
-from shared.contracts.lifecycle import CaseStatus, Change
+from shared.contracts.wording import WORDING
 
 ARABIC = Texts(
     direction="rtl",
@@ -109,48 +103,8 @@ ARABIC = Texts(
     answer="جواب الإدارة",
     timeline="مراحل المعالجة",
     follow_another="تتبع شكاية أخرى",
-    statuses={
-        CaseStatus.RECEIVED: "توصلنا بشكايتكم",
-        CaseStatus.IN_TRIAGE: "يعمل أحد موظفينا على تحديد الإدارة المعنية",
-        CaseStatus.INADMISSIBLE: "لا يمكن قبول الشكاية",
-        CaseStatus.PARKED: "حُددت الإدارة المعنية، والإحالة عليها قيد الانتظار",
-        CaseStatus.FORWARDED: "أُحيلت الشكاية على الإدارة",
-        CaseStatus.ACKNOWLEDGED: "أكدت الإدارة توصلها بالشكاية",
-        CaseStatus.IN_PROGRESS: "الإدارة بصدد معالجة الشكاية",
-        CaseStatus.AWAITING_CITIZEN: "طرحت عليكم الإدارة سؤالا، وهي في انتظار جوابكم",
-        CaseStatus.ANSWERED: "أجابت الإدارة",
-        CaseStatus.CLOSED: "أُغلق الملف",
-        CaseStatus.WITHDRAWN: "سحبتم شكايتكم",
-    },
-    changes={
-        Change.OPENED: "فُتح الملف",
-        Change.SENT_TO_TRIAGE: "عُرضت الشكاية على أحد موظفينا لتحديد الإدارة المعنية",
-        Change.RETURNED: "أعادت الإدارة الشكاية لأنها لا تدخل في اختصاصها",
-        Change.FOUND_INADMISSIBLE: "تعذر قبول الشكاية",
-        Change.PARKED: "وُضعت الشكاية في انتظار الإحالة",
-        Change.FORWARDED: "أُحيلت الشكاية على الإدارة",
-        Change.ACKNOWLEDGED: "أكدت الإدارة توصلها بالشكاية",
-        Change.WORK_STARTED: "شرعت الإدارة في معالجة الشكاية",
-        Change.CITIZEN_ASKED: "طرحت عليكم الإدارة سؤالا",
-        Change.CITIZEN_WROTE: "توصلنا برسالتكم",
-        Change.QUESTION_EXPIRED: "انقضى أجل الجواب عن سؤال الإدارة، وتواصلت المعالجة",
-        Change.ANSWERED: "أجابت الإدارة",
-        Change.CLOSURE_PROPOSED: "اقترحت الإدارة إغلاق الملف",
-        Change.RATED: "توصلنا برأيكم في الجواب",
-        Change.REOPENED: "أُعيد فتح الملف بطلب منكم",
-        Change.CLOSED: "أُغلق الملف",
-        Change.WITHDRAWN: "سحبتم شكايتكم",
-        Change.CONTACT_CHANGED: "حُيّنت وسيلة التواصل معكم",
-        Change.TRIAGE_OVERDUE: "أُحيط المشرفون علما بالتأخر في تحديد الإدارة المعنية",
-        Change.FORWARD_DEADLINE_MISSED: "انقضى أجل الإحالة على الإدارة",
-        Change.ANSWER_DEADLINE_APPROACHING: "تذكير الإدارة بقرب انقضاء أجل الجواب",
-        Change.ANSWER_DEADLINE_MISSED: "انقضى أجل الجواب دون رد من الإدارة",
-        Change.ESCALATED: "رُفع التأخر في الجواب إلى مستوى أعلى",
-        ACTION_REFUSED: "تعذرت الاستجابة لطلبكم في هذه المرحلة",
-        NOTIFICATION_SENT: "أُرسلت إليكم رسالة",
-        NOTIFICATION_DELIVERED: "وصلتكم الرسالة",
-        NOTIFICATION_FAILED: "تعذر إيصال رسالة إليكم",
-    },
+    statuses=WORDING["ar"].statuses,
+    changes=WORDING["ar"].steps,
     problems={
         400: ("تعذرت قراءة ما أرسلتموه", "المرجو إعادة الإرسال دون إرفاق أي ملف."),
         404: ("الصفحة غير موجودة", "المرجو التحقق من العنوان، أو اختيار إحدى الصفحات التالية."),

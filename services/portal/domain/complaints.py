@@ -9,18 +9,6 @@ from shared.contracts.reference import parse_reference
 
 _LONGEST_CODE = 40
 
-NOTIFICATION_SENT = "notification_sent"
-"""The timeline's word for a message that went out."""
-
-NOTIFICATION_DELIVERED = "notification_delivered"
-"""The timeline's word for a message that arrived."""
-
-NOTIFICATION_FAILED = "notification_failed"
-"""The timeline's word for a message that reached nobody."""
-
-ACTION_REFUSED = "action_refused"
-"""The timeline's word for what the citizen asked for and could not have."""
-
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

@@ -1,13 +1,7 @@
 """The pages in French."""
 
-from services.portal.domain.complaints import (
-    ACTION_REFUSED,
-    NOTIFICATION_DELIVERED,
-    NOTIFICATION_FAILED,
-    NOTIFICATION_SENT,
-)
 from services.portal.domain.texts import Texts
-from shared.contracts.lifecycle import CaseStatus, Change
+from shared.contracts.wording import WORDING
 
 FRENCH = Texts(
     direction="ltr",
@@ -113,48 +107,8 @@ FRENCH = Texts(
     answer="Réponse de l’administration",
     timeline="Étapes du traitement",
     follow_another="Suivre une autre réclamation",
-    statuses={
-        CaseStatus.RECEIVED: "Nous avons reçu votre réclamation",
-        CaseStatus.IN_TRIAGE: "Un agent recherche l’administration concernée",
-        CaseStatus.INADMISSIBLE: "Réclamation non recevable",
-        CaseStatus.PARKED: "Administration trouvée, transmission en attente",
-        CaseStatus.FORWARDED: "Transmise à l’administration",
-        CaseStatus.ACKNOWLEDGED: "L’administration en a accusé réception",
-        CaseStatus.IN_PROGRESS: "L’administration traite votre réclamation",
-        CaseStatus.AWAITING_CITIZEN: "L’administration vous a posé une question et attend votre réponse",
-        CaseStatus.ANSWERED: "L’administration a répondu",
-        CaseStatus.CLOSED: "Dossier clos",
-        CaseStatus.WITHDRAWN: "Vous avez retiré votre réclamation",
-    },
-    changes={
-        Change.OPENED: "Dossier ouvert",
-        Change.SENT_TO_TRIAGE: "Réclamation confiée à un agent pour orientation",
-        Change.RETURNED: "Réclamation renvoyée : elle ne relève pas de cette administration",
-        Change.FOUND_INADMISSIBLE: "Réclamation déclarée non recevable",
-        Change.PARKED: "Réclamation mise en attente de transmission",
-        Change.FORWARDED: "Réclamation transmise à l’administration",
-        Change.ACKNOWLEDGED: "Accusé de réception de l’administration",
-        Change.WORK_STARTED: "Traitement commencé par l’administration",
-        Change.CITIZEN_ASKED: "Question de l’administration",
-        Change.CITIZEN_WROTE: "Votre message a été reçu",
-        Change.QUESTION_EXPIRED: "Question restée sans réponse : le traitement continue",
-        Change.ANSWERED: "Réponse de l’administration",
-        Change.CLOSURE_PROPOSED: "L’administration propose de clore le dossier",
-        Change.RATED: "Votre avis sur la réponse a été reçu",
-        Change.REOPENED: "Dossier rouvert à votre demande",
-        Change.CLOSED: "Dossier clos",
-        Change.WITHDRAWN: "Vous avez retiré votre réclamation",
-        Change.CONTACT_CHANGED: "Vos coordonnées ont été mises à jour",
-        Change.TRIAGE_OVERDUE: "Retard d’orientation signalé aux superviseurs",
-        Change.FORWARD_DEADLINE_MISSED: "Délai de transmission dépassé",
-        Change.ANSWER_DEADLINE_APPROACHING: "Rappel à l’administration : le délai de réponse approche",
-        Change.ANSWER_DEADLINE_MISSED: "Délai de réponse dépassé sans réponse de l’administration",
-        Change.ESCALATED: "Retard de réponse signalé à l’échelon supérieur",
-        ACTION_REFUSED: "Votre demande n’est pas possible à ce stade",
-        NOTIFICATION_SENT: "Message envoyé",
-        NOTIFICATION_DELIVERED: "Message remis",
-        NOTIFICATION_FAILED: "Un message n’a pas pu vous être remis",
-    },
+    statuses=WORDING["fr"].statuses,
+    changes=WORDING["fr"].steps,
     problems={
         400: ("Votre envoi n’a pas pu être lu", "Veuillez le renvoyer, sans y joindre de fichier."),
         404: ("Page introuvable", "Veuillez vérifier l’adresse ou choisir une des pages suivantes."),

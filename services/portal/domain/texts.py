@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.contracts.lifecycle import CaseStatus
-
 REFERENCE_EXAMPLE = "26123-4567-8901-23"
 """Of nobody: its check digits are wrong."""
 
@@ -92,7 +90,7 @@ class Texts:
     answer: str
     timeline: str
     follow_another: str
-    statuses: Mapping[CaseStatus, str]
+    statuses: Mapping[str, str]
     changes: Mapping[str, str]
     problems: Mapping[int, tuple[str, str]]
     """Title and advice by HTTP status; 400 and 500 stand for the others of their hundred."""

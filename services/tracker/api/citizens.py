@@ -10,11 +10,12 @@ from orjson import loads
 from services.tracker.api.access import AcceptLanguage, json
 from services.tracker.domain.access import cost, wait
 from services.tracker.domain.citizen import citizen_view, spoken_status
-from services.tracker.domain.silence import STATEMENT, silent_since, statement_of_silence
+from services.tracker.domain.silence import silent_since, statement_of_silence
 from services.tracker.domain.words import WORDS, Spoken
 from services.tracker.store.queries import Row, TrackerQueries
 from services.tracker.store.staff import StaffRecords
 from shared.contracts.reference import AccessCodes, parse_reference
+from shared.contracts.statements import SILENCE
 from shared.runtime.clock import Clock
 from shared.runtime.languages import preferred_language
 from shared.runtime.problems import Problem
@@ -90,7 +91,7 @@ def make_citizen_router(desk: Desk, clock: Clock, signer: Signer) -> APIRouter:
         if due is None:
             raise Problem(409, "not-possible-now")
         claims = statement_of_silence(row, row["entries"], due, now)
-        return json({"statement": claims, "signed": signer.sign(STATEMENT, claims)})
+        return json({"statement": claims, "signed": signer.sign(SILENCE, claims)})
 
     @router.get("/v1/complaints/{reference}")
     async def follow(

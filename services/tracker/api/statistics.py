@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from services.tracker.api.access import Authorization, json, reader_of
 from services.tracker.domain.access import Reader, Tokens
+from services.tracker.domain.complaint import local_day
 from services.tracker.domain.statistics import (
     COUNTERS,
     backlog,
@@ -26,6 +27,7 @@ from shared.runtime.problems import Problem
 Dimension = Literal["all", "administration", "nature", "region", "province", "channel"]
 Measure = Literal["forward", "answer"]
 Form = Literal["json", "csv"]
+Format = Annotated[Form, Query(alias="format")]
 
 _YEAR = timedelta(days=364)
 _PUBLIC_CACHE = "public, max-age=3600"
@@ -39,6 +41,8 @@ class _Span:
     def __init__(self, first: date | None, last: date | None, today: date) -> None:
         self.last = week_of(last or today)
         self.first = week_of(first or self.last - _YEAR)
+        self.until = self.last + timedelta(days=6)
+        """The last day of the last week."""
 
 
 def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock) -> APIRouter:
@@ -46,7 +50,13 @@ def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock
     router = APIRouter()
 
     def today() -> date:
-        return clock.now().date()
+        return local_day(clock.now())
+
+    def span_asked(
+        first: Annotated[date | None, Query(alias="from")] = None,
+        last: Annotated[date | None, Query(alias="to")] = None,
+    ) -> _Span:
+        return _Span(first, last, today())
 
     def allowed(authorization: str, dimension: Dimension, value: str | None) -> Reader:
         reader = reader_of(tokens, authorization)
@@ -56,16 +66,14 @@ def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock
 
     @router.get("/v1/statistics")
     async def weekly(
+        span: Annotated[_Span, Depends(span_asked)],
         dimension: Dimension = "all",
         value: str = "",
-        first: Annotated[date | None, Query(alias="from")] = None,
-        last: Annotated[date | None, Query(alias="to")] = None,
-        form: Annotated[Form, Query(alias="format")] = "json",
+        form: Format = "json",
         authorization: Authorization = "",
     ) -> Response:
         """The counters of one value by week of receipt."""
         allowed(authorization, dimension, value)
-        span = _Span(first, last, today())
         rows = [dict(row) for row in await queries.weekly(dimension, value, span.first, span.last)]
         return _formed(form, "weeks", rows, ("week", *COUNTERS))
 
@@ -74,7 +82,7 @@ def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock
         dimension: Dimension = "all",
         measure: Measure = "answer",
         value: str | None = None,
-        form: Annotated[Form, Query(alias="format")] = "json",
+        form: Format = "json",
         authorization: Authorization = "",
     ) -> Response:
         """What waits for `measure` now, by age, of one value or of each."""
@@ -88,20 +96,17 @@ def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock
 
     @router.get("/v1/statistics/durations")
     async def durations(
+        span: Annotated[_Span, Depends(span_asked)],
         dimension: Dimension = "all",
         value: str = "",
         measure: Measure = "answer",
-        first: Annotated[date | None, Query(alias="from")] = None,
-        last: Annotated[date | None, Query(alias="to")] = None,
-        form: Annotated[Form, Query(alias="format")] = "json",
+        form: Format = "json",
         authorization: Authorization = "",
     ) -> Response:
         """Days from receipt to `measure` (Kaplan-Meier): who still waits counts for as long as they have waited."""
         allowed(authorization, dimension, value)
-        span = _Span(first, last, today())
         lasted = await queries.lasted(dimension, value, measure, span.first, span.last)
-        until = span.last + timedelta(days=6)
-        waiting = await queries.waiting(dimension, value, measure, span.first, until)
+        waiting = await queries.waiting(dimension, value, measure, span.first, span.until)
         ages = {max((today() - day).days, 0): number for day, number in waiting.items()}
         steps = kaplan_meier(lasted, ages)
         curve = [step._asdict() for step in steps]
@@ -114,27 +119,22 @@ def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock
 
     @router.get("/v1/statistics/league")
     async def table(
+        span: Annotated[_Span, Depends(span_asked)],
         dimension: Dimension = "administration",
         measure: Measure = "answer",
-        first: Annotated[date | None, Query(alias="from")] = None,
-        last: Annotated[date | None, Query(alias="to")] = None,
-        form: Annotated[Form, Query(alias="format")] = "json",
+        form: Format = "json",
         authorization: Authorization = "",
     ) -> Response:
         """Who keeps the deadline: share with its 95 % interval, shrunk share, and the ranks the intervals allow."""
         allowed(authorization, dimension, None)
-        span = _Span(first, last, today())
         totals = await queries.by_value(dimension, span.first, span.last)
-        until = span.last + timedelta(days=6)
-        overdue = await queries.overdue(dimension, measure, span.first, until, today())
+        overdue = await queries.overdue(dimension, measure, span.first, span.until, today())
         standings = league(_results(totals, overdue, measure))
         rows = [{**s._asdict(), "ranks": f"{s.ranks[0]}-{s.ranks[1]}"} for s in standings]
         return _formed(form, "league", rows, tuple(rows[0]) if rows else ("value",))
 
     @router.get("/v1/public/statistics")
-    async def public(
-        dimension: Dimension = "administration", form: Annotated[Form, Query(alias="format")] = "json"
-    ) -> Response:
+    async def public(dimension: Dimension = "administration", form: Format = "json") -> Response:
         """For everybody: totals of a year of whole weeks, the last two left out; see `published` for the numbers."""
         if dimension not in ("all", *_PUBLIC):
             raise Problem(404, "not-found")

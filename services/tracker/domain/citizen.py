@@ -11,8 +11,6 @@ from shared.contracts.lifecycle import ENDED, CaseStatus
 Row = Mapping[str, Any]
 """The columns of `complaints`; of a timeline entry, those of `timeline`."""
 
-_ENDED = tuple(ENDED)
-
 
 def citizen_view(row: Row, timeline: Sequence[Row], now: datetime, language: Spoken) -> dict[str, Any]:
     """The answer to a citizen. Names nobody who complained; `timeline` is in order."""
@@ -72,7 +70,7 @@ def _summary(row: Row, now: datetime, language: Spoken) -> list[str]:
         template = words.held if other is None else words.held_for
         day = words.day(local_day(row["held_since"]))
         sentences.append(template.format(holder=_name(holder, language), other=_name(other, language), day=day))
-    if row["status"] in _ENDED or row["status"] == CaseStatus.ANSWERED:
+    if row["status"] in ENDED or row["status"] == CaseStatus.ANSWERED:
         return sentences
     if row["forwarded_at"] is None and row["forward_by"] is not None:
         sentences.append(_time_left(words, words.forward_due, row["forward_by"], now))
@@ -103,7 +101,7 @@ def _deadline(step: str, by: str, met: str, row: Row, timeline: Sequence[Row], n
     deadline = row[by]
     if deadline is None:
         return []
-    ended = row[met] is not None or row["status"] in _ENDED
+    ended = row[met] is not None or row["status"] in ENDED
     moves = []
     before = None
     for entry in timeline:
@@ -130,7 +128,7 @@ def _reopened_deadline(row: Row, now: datetime) -> list[dict[str, Any]]:
     deadline = row["reopened_answer_by"]
     if deadline is None:
         return []
-    ended = row["status"] in _ENDED or row["status"] == CaseStatus.ANSWERED
+    ended = row["status"] in ENDED or row["status"] == CaseStatus.ANSWERED
     met_at = row["since"] if row["status"] == CaseStatus.ANSWERED else None
     return [
         {

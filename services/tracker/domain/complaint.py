@@ -21,9 +21,6 @@ ZONE = ZoneInfo("Africa/Casablanca")
 
 HANDED_OVER = frozenset({*WORKED_ON, CaseStatus.ANSWERED})
 
-ACTION_REFUSED = "action_refused"
-"""The timeline's word for what the citizen asked for and could not have."""
-
 
 @dataclass(slots=True)
 class Complaint:
@@ -55,7 +52,6 @@ class Complaint:
     answered_at: datetime | None = None
     reopened_at: datetime | None = None
     reopened_answer_by: datetime | None = None
-    moved_by: str | None = None
     question: str | None = None
 
     def submitted(self, data: ComplaintSubmitted) -> None:
@@ -91,7 +87,7 @@ class Complaint:
         self.nature = None if data.nature is None else data.nature.value
         self.hops = data.hops
         self.answer = answer_of(data)
-        self.reopened_answer_by, self.moved_by = data.deadlines.reopened_answer_by, data.deadlines.moved_by
+        self.reopened_answer_by = data.deadlines.reopened_answer_by
         self.question = next((a.question for a in data.assignments if a.question), None)
         self.received_at = self.received_at or data.received_at
 

@@ -10,10 +10,7 @@ from typing import Any
 from services.tracker.domain.complaint import named
 from services.tracker.domain.words import WORDS
 from shared.contracts.lifecycle import NOT_FORWARDED, WORKED_ON
-
-ISSUER = "https://chikaya.ma"
-STATEMENT = "chikaya-silence+jwt"
-"""The media type (`typ`) of a signed statement, which tells it from others under the same keys."""
+from shared.contracts.statements import ISSUER
 
 _UNANSWERED = {status.value for status in (*NOT_FORWARDED, *WORKED_ON)}
 

@@ -54,7 +54,6 @@ STATEMENTS = (
         answered_at timestamptz,
         reopened_at timestamptz,
         reopened_answer_by timestamptz,
-        moved_by text,
         question text
     ) WITH (fillfactor = 85)
     """,

@@ -11,12 +11,12 @@ import pytest
 from deploy.local.processes import free_port
 from services.intake.service import build
 from services.intake.settings import IntakeSettings
-from shared.database.pool import Database, incarnation_of
+from shared.database.pool import Database
 from shared.messaging.outbox import Outbox
 from shared.runtime.clock import SystemClock
 from shared.runtime.http import Health, HttpServer, make_app
 from shared.runtime.service import Platform
-from shared.testing.stores import Stores
+from shared.testing.stores import Stores, trusted_database
 from shared.testing.waiting import until
 
 Serve = Callable[[IntakeSettings], AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -29,11 +29,7 @@ def url(stores: Stores) -> str:
 
 @pytest.fixture
 async def database(url: str) -> AsyncIterator[Database]:
-    database = Database(url)
-    await database.open()
-    connection = await database.connect()
-    database.trust(await incarnation_of(connection))
-    await connection.close()
+    database = await trusted_database(url)
     yield database
     await database.close()
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from deploy.command_line import build_application
 from deploy.commands.receipts import ReceiptRefused
-from services.intake.receipts import STATEMENT
+from shared.contracts.statements import RECEIPT
 from shared.runtime.signatures import SignatureInvalid, Signer, find_signed, verified
 
 FILING = {"subject": "Hôpital", "text": "Aucun médecin", "channel": "web"}
@@ -30,9 +30,9 @@ async def again(client: httpx.AsyncClient, receipt: dict[str, str], accept: str)
 async def test_a_receipt_says_what_was_received_and_when(client: httpx.AsyncClient) -> None:
     keys = (await client.get("/v1/keys")).json()
     receipt, other = await filed(client), await filed(client, "Autre chose")
-    claims = verified(receipt["receipt"], STATEMENT, keys)
+    claims = verified(receipt["receipt"], RECEIPT, keys)
     assert (claims["sub"], claims["received_at"]) == (receipt["reference"], receipt["received_at"])
-    assert claims["content_sha256"] != verified(other["receipt"], STATEMENT, keys)["content_sha256"]
+    assert claims["content_sha256"] != verified(other["receipt"], RECEIPT, keys)["content_sha256"]
     assert receipt["access_code"] not in json.dumps(claims)
     assert "d" not in keys["keys"][0] and [key["kid"] for key in keys["keys"]] == ["old", "new"]
 
@@ -80,34 +80,34 @@ def test_a_file_without_a_receipt_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_an_old_key_signed_is_valid_while_the_key_is_published() -> None:
-    signed = Signer({"1": SEED}).sign(STATEMENT, {"sub": "x"})
+    signed = Signer({"1": SEED}).sign(RECEIPT, {"sub": "x"})
     rotated = Signer({"1": SEED, "2": b"8" * 32})
     public = Signer({"1": SEED}).key_set["keys"][0]["x"]
-    assert verified(signed, STATEMENT, rotated.key_set) == {"sub": "x"}
-    assert verified(rotated.sign(STATEMENT, {"sub": "y"}), STATEMENT, rotated.key_set) == {"sub": "y"}
+    assert verified(signed, RECEIPT, rotated.key_set) == {"sub": "x"}
+    assert verified(rotated.sign(RECEIPT, {"sub": "y"}), RECEIPT, rotated.key_set) == {"sub": "y"}
     retired = Signer({"2": b"8" * 32}, {"1": _bytes(public)})
-    assert verified(signed, STATEMENT, retired.key_set) == {"sub": "x"}
+    assert verified(signed, RECEIPT, retired.key_set) == {"sub": "x"}
     with pytest.raises(SignatureInvalid):
-        verified(signed, STATEMENT, Signer({"2": b"8" * 32}).key_set)
+        verified(signed, RECEIPT, Signer({"2": b"8" * 32}).key_set)
 
 
 def test_forgeries_are_refused() -> None:
     keys = Signer({"1": SEED}).key_set
-    signed = Signer({"1": SEED}).sign(STATEMENT, {"sub": "x"})
+    signed = Signer({"1": SEED}).sign(RECEIPT, {"sub": "x"})
     header, claims, signature = signed.split(".")
     unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiY2hpa2F5YS1yZWNlaXB0K2p3dCJ9"
     forgeries = [
         f"{unsigned}.{claims}.",
         f"{header}.{claims[:-1]}A.{signature}",
         f"{header}.{claims}.{signature[::-1]}",
-        Signer({"1": b"9" * 32}).sign(STATEMENT, {"sub": "x"}),
+        Signer({"1": b"9" * 32}).sign(RECEIPT, {"sub": "x"}),
         Signer({"1": SEED}).sign("another-statement+jwt", {"sub": "x"}),
         "x",
         "",
     ]
     for forgery in forgeries:
         with pytest.raises(SignatureInvalid):
-            verified(forgery, STATEMENT, keys)
+            verified(forgery, RECEIPT, keys)
 
 
 def _bytes(base64url: str) -> bytes:
