@@ -111,18 +111,17 @@ class Deliver:
             return Refused("no-address")
         try:
             rendered = self._render(claimed)
-        except CannotRender as error:
-            log.error("cannot_render", delivery_id=str(claimed.delivery_id), error=str(error))
-            return Postponed(Blame.MESSAGE, "cannot-render")
-        outbound = Outbound(
-            claimed.delivery_id, claimed.complaint_id, claimed.template, address, rendered, parts=claimed.parts
-        )
-        try:
+            outbound = Outbound(
+                claimed.delivery_id, claimed.complaint_id, claimed.template, address, rendered, parts=claimed.parts
+            )
             async with asyncio.timeout(self._attempt.total_seconds()):
                 return await self._channel.send(outbound)
         except TimeoutError:
             return Postponed(Blame.PROVIDER, "no-answer")
+        except CannotRender as error:
+            log.error("cannot_render", delivery_id=str(claimed.delivery_id), error=str(error))
+            return Postponed(Blame.MESSAGE, "cannot-render")
         except Exception as error:
-            # One message that an adapter chokes on stops no other; its text may hold an address, so only its type.
-            log.error("adapter_failed", delivery_id=str(claimed.delivery_id), error=type(error).__name__)
+            # One message that cannot be handled stops no other; the error's text may hold an address, so only its type.
+            log.error("message_failed", delivery_id=str(claimed.delivery_id), error=type(error).__name__)
             return Postponed(Blame.MESSAGE, type(error).__name__)

@@ -99,6 +99,7 @@ def _email(settings: NotifierSettings, clock: Clock) -> Channel:
             use_tls=settings.smtp_security == "tls",
             start_tls=settings.smtp_security == "starttls",
             timeout=settings.attempt_seconds,
+            local_hostname=settings.smtp_from.rpartition("@")[2],
         )
 
     return SmtpChannel(connection, clock, sender=settings.smtp_from, unsubscribe=settings.smtp_unsubscribe)

@@ -55,6 +55,8 @@ class TestSmsc:
     answer_after: float = 0.0
     port: int = 0
     submitted: int = 0
+    reached: set[str] = field(default_factory=set)
+    """Numbers that a part was accepted for."""
     lost_answers: int = 0
     """How many parts were accepted without the client hearing of it."""
     _accepted: list[tuple[str, int, int, int, str]] = field(default_factory=list)
@@ -118,6 +120,7 @@ class TestSmsc:
         if misbehaviour == "hold":
             return True
         self._accepted.append(_part(message))
+        self.reached.add(message.destination_addr)
         if misbehaviour == "lose":
             self.lost_answers += 1
             writer.write(_HEADER.pack(24, _SUBMIT | _RESPONSE, 0, sequence) + b"ha")
@@ -201,8 +204,7 @@ class TestSmtp:
         self._transports.clear()
         await asyncio.sleep(0)
 
-    @property
-    def accepted(self) -> list[EmailMessage]:
+    def mails(self) -> list[EmailMessage]:
         """The mails that were accepted, in order."""
         return [message_from_bytes(content, EmailMessage, policy=default) for content in self.raw]
 

@@ -206,7 +206,7 @@ async def test_a_mail_has_both_parts_and_can_be_stopped(notifier: Notifier) -> N
     await notifier.handle(submitted, changed_event(submitted))
     notifier.start()
     await notifier.until(lambda states: states == {("email", "sent"): 1})
-    (mail,) = notifier.smtp.accepted
+    (mail,) = notifier.smtp.mails()
     assert mail["To"] == "amina@exemple.ma"
     assert mail["List-Unsubscribe"] == "<mailto:stop@chikaya.test>"
     assert mail.get_content_type() == "multipart/alternative"
@@ -223,7 +223,7 @@ async def test_operations_and_the_administration_are_told_by_mail(notifier: Noti
     await notifier.handle(submitted, changed_event(submitted, Change.ESCALATED))
     notifier.start()
     await notifier.until(lambda states: states == {("email", "sent"): 2})
-    assert {mail["To"] for mail in notifier.smtp.accepted} == {"operations@chikaya.test", "bureau@sante.test"}
+    assert {mail["To"] for mail in notifier.smtp.mails()} == {"operations@chikaya.test", "bureau@sante.test"}
     assert await notifier.recorded() == [], "only what goes to citizens shows to them"
 
 
@@ -263,7 +263,7 @@ async def test_the_newest_contact_counts_whatever_came_first(notifier: Notifier,
     await notifier.handle(changed_event(submitted))
     notifier.start()
     await notifier.until(lambda states: states == {("email", "sent"): 1})
-    assert [mail["To"] for mail in notifier.smtp.accepted] == ["new@exemple.ma"]
+    assert [mail["To"] for mail in notifier.smtp.mails()] == ["new@exemple.ma"]
 
 
 async def test_a_hard_failure_falls_back_to_the_other_channel(notifier: Notifier) -> None:
@@ -279,7 +279,7 @@ async def test_a_hard_failure_falls_back_to_the_other_channel(notifier: Notifier
     notifier.start()
     expected = {("sms", "failed"): 2, ("email", "failed"): 1, ("email", "sent"): 2, ("sms", "delivered"): 1}
     await notifier.until(lambda states: states == expected)
-    assert {mail["To"] for mail in notifier.smtp.accepted} == {"one@exemple.ma", "two@exemple.ma"}
+    assert {mail["To"] for mail in notifier.smtp.mails()} == {"one@exemple.ma", "two@exemple.ma"}
     assert {one.state for one in await notifier.recorded()} == {"sent", "delivered"}
 
 
@@ -393,5 +393,5 @@ async def test_told_messages_are_not_told_again_after_a_restore(notifier: Notifi
     await notifier.database.run(lambda connection: restore(connection, events))
     await notifier.handle(submitted, mailed, *news)
     await asyncio.sleep(0.6)
-    assert notifier.smsc.messages().total() == len(notifier.smtp.accepted) == 1
+    assert notifier.smsc.messages().total() == len(notifier.smtp.mails()) == 1
     assert await notifier.states() == {("sms", "delivered"): 1, ("email", "sent"): 1}

@@ -47,7 +47,7 @@ _TAKE = """
 UPDATE messages SET state = 'planned'
 FROM contacts
 WHERE messages.complaint_id = contacts.complaint_id AND messages.state = 'waiting'
-  AND contacts.reference IS NOT NULL AND messages.complaint_id = ANY($1::uuid[])
+  AND contacts.reference IS NOT NULL AND facts IS NOT NULL AND messages.complaint_id = ANY($1::uuid[])
 RETURNING messages.event_id, recipient, messages.complaint_id, template, ways, preferred, phone, email
 """
 _NOT_WANTED = """
