@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from deploy.commands.options import DEFAULT_DATA, DataFolder, running_state, terminal
 from deploy.local.errors import EmbeddedStackError
-from deploy.local.stack import development_client
+from deploy.local.secrets import development_client
 from shared.runtime.client_credentials import BearerToken
 
 _AT_ONCE = 16

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from deploy.commands.options import DEFAULT_DATA, DataFolder, running_state, terminal
 from deploy.local.errors import EmbeddedStackError
-from deploy.local.stack import operations_token
+from deploy.local.secrets import operations_token
 from services.notifier.domain.notices import CITIZEN, NOTICES, REFUSED, RELEASED, Facts
 from services.notifier.domain.sms import parts_of
 from services.notifier.rendering import SPOKEN, Renderer, Spoken

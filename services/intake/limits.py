@@ -2,8 +2,7 @@
 
 from typing import TypeVar
 
-from shared.database.group_commit import GroupCommit, Overloaded, TooManyOfOne
-from shared.database.pool import is_transient
+from shared.database.group_commit import GroupCommit, TooManyOfOne
 from shared.runtime.problems import Problem
 from shared.runtime.rate_limits import RateLimit
 
