@@ -141,7 +141,10 @@ def make_statistics_router(queries: TrackerQueries, tokens: Tokens, clock: Clock
         last = week_of(today()) - _PUBLIC_AFTER
         rows = await queries.by_value(dimension, last - _YEAR, last)
         shown = ("received", "forwarded", "forwarded_on_time", "answered", "answered_on_time")
-        figures = [{"value": row["value"], **{name: published(row[name]) for name in shown}} for row in rows]
+        columns = {name: published([row[name] for row in rows]) for name in shown}
+        figures = [
+            {"value": row["value"], **{name: columns[name][place] for name in shown}} for place, row in enumerate(rows)
+        ]
         return _formed(form, dimension, figures, ("value", *shown), _PUBLIC_CACHE)
 
     return router

@@ -258,18 +258,36 @@ def backlog(waiting: Iterable[tuple[str, int, int, int]]) -> list[dict[str, Any]
     return list(found.values())
 
 
-SMALLEST_PUBLISHED = 5
+_BASE = 5
+_ROUNDED_BY = 2
+_UNCERTAIN = 3
+"""How many values a number left out must be able to have, for one who knows all that is published."""
 
 
-def published(number: int) -> int | None:
-    """A number as the public may see it: below five nothing, else rounded to the nearest multiple of five.
+def published(parts: Sequence[int]) -> list[int | None]:
+    """The parts of a total, or a total alone, as the public may see them: below five nothing, else rounded to fives.
 
-    Totals are rounded by themselves and not added up from rounded parts, so a part that is left out cannot be found
-    by taking the others from the total: every difference is uncertain by at least five.
+    Totals are rounded by themselves. When all roundings go the same way, a part left out could still be found by
+    taking the others from the total: then the smallest others are left out too, as many as it takes and there are.
     """
-    if number < SMALLEST_PUBLISHED:
-        return None
-    return SMALLEST_PUBLISHED * round(number / SMALLEST_PUBLISHED)
+    hidden = {place for place, part in enumerate(parts) if part < _BASE}
+    larger = sorted(set(range(len(parts))) - hidden, key=lambda place: parts[place])
+    while hidden and larger and _values_possible(parts, len(parts) - len(larger), larger) < _UNCERTAIN:
+        hidden.add(larger.pop(0))
+    return [None if place in hidden else _rounded(part) for place, part in enumerate(parts)]
+
+
+def _values_possible(parts: Sequence[int], hidden: int, shown: Sequence[int]) -> int:
+    """How many values below five one of the `hidden` parts may have, to one who knows the total and those shown."""
+    known = sum(_rounded(parts[place]) for place in shown)
+    uncertain = _ROUNDED_BY * (len(shown) + 1)
+    rest = _rounded(sum(parts)) - known
+    lowest = rest - uncertain - (hidden - 1) * (_BASE - 1)
+    return len(range(max(lowest, 0), min(rest + uncertain, _BASE - 1) + 1))
+
+
+def _rounded(number: int) -> int:
+    return _BASE * round(number / _BASE)
 
 
 def week_of(moment: datetime | date) -> date:
