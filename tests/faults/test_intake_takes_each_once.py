@@ -66,7 +66,7 @@ class Frontend:
 
 @pytest.mark.timeout(1200)
 def test_each_filing_is_accepted_once_and_delivered(stand: Stand, full: bool) -> None:
-    number = 100_000 if full else 2_000
+    number = 100_000 if full else 800
     services = stand.services
     addresses = (services.address("intake"), services.address("intake", 1))
     frontend = Frontend(addresses, services.client(), random.Random(7))
