@@ -71,6 +71,17 @@ class Folder:
             file.flush()
             os.fsync(file.fileno())
         Path(file.name).replace(path)
+        for folder in (path.parent, self._folder):
+            _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a name in a folder durable, as fsync of the file makes its content."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 class Scanner(Protocol):
