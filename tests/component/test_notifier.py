@@ -290,7 +290,7 @@ async def test_who_cannot_be_reached_is_parked_shown_and_sent_again_on_demand(no
     notifier.start()
     await notifier.until(lambda states: states == {("sms", "parked"): 1})
     app = FastAPI()
-    install_problem_handlers(app)
+    install_problem_handlers(app, ())
     app.include_router(make_router(DeliveryLog(notifier.database), notifier.outcomes, TOKEN))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as operations:
         assert (await operations.get("/v1/notifications")).status_code == 401
