@@ -20,7 +20,7 @@ from typing import Protocol
 from zlib import crc32
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
     CorruptRecordException,
     IllegalStateError,
@@ -103,7 +103,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 log.warning("consumer_interrupted", consumer=self._inbox.consumer, error=repr(error))
                 await asyncio.sleep(0.5)
             finally:
-                await stop_consumer(consumer)
+                await stop_client(consumer)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         self._generation += 1
@@ -306,16 +306,17 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 log.info("offset_hint_failed", consumer=self._inbox.consumer, error=repr(error))
 
 
-async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Stops an aiokafka consumer. Its fetcher can swallow the cancellation it is stopped by, when an assignment ends
-    at the same moment, and would then never end: it is cancelled once more after a while, then left behind.
+async def stop_client(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Stops a client of aiokafka. A consumer's fetcher can swallow the cancellation it is stopped by, when an
+    assignment ends at the same moment, and would then never end: it is cancelled once more after a while, then left
+    behind.
     """
-    stopping = asyncio.ensure_future(consumer.stop())
+    stopping = asyncio.ensure_future(client.stop())
     for _ in range(2):
         done, _ = await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
         if done:
             if not stopping.cancelled() and (error := stopping.exception()) is not None:
-                log.warning("consumer_stop_failed", error=repr(error))
+                log.warning("client_stop_failed", error=repr(error))
             return
         stopping.cancel()
 

@@ -33,7 +33,7 @@ from shared.database.pool import Connection, Database, incarnation_of, is_transi
 from shared.messaging import metrics
 from shared.messaging.cluster import Cluster, WrongTopicSettings, check_topics, read_cluster
 from shared.messaging.codec import InvalidRecord, Outgoing, Record, decode, sequence_of
-from shared.messaging.consumer import consumed, stop_consumer
+from shared.messaging.consumer import consumed, stop_client
 from shared.messaging.outbox import append, headers_to_text, remember_events
 
 log = structlog.get_logger(__name__)
@@ -206,7 +206,7 @@ class Recovery:
                 yield [consumed(raw) for records in polled.values() for raw in records]
                 unread = {p: end for p, end in unread.items() if await consumer.position(p) < end}
         finally:
-            await stop_consumer(consumer)
+            await stop_client(consumer)
 
     async def _recover(self, connection: Connection, found: Sequence[_Found]) -> None:
         """Restores what the journal does not know; nothing to do in the usual case."""

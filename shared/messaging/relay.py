@@ -26,6 +26,7 @@ from aiokafka.errors import KafkaError
 
 from shared.database.pool import Database, incarnation_of, is_transient
 from shared.messaging import metrics
+from shared.messaging.consumer import stop_client
 from shared.messaging.outbox import CHANNEL, Outbox, headers_from_text
 
 log = structlog.get_logger(__name__)
@@ -38,7 +39,6 @@ _LOOK_FOR_ROOM_EVERY = 1_000_000
 _BATCH_BYTES = 512 * 1024
 _ACKNOWLEDGE_SECONDS = 10
 _STUCK_SECONDS = 30
-_STOP_SECONDS = 5
 _GOOD_LANES_WAIT = 0.05
 _IDLE_WAIT = 1.0
 _FIRST_PAUSE = 0.25
@@ -142,11 +142,7 @@ class _Producers:
         )
 
     async def stop(self) -> None:
-        """Ends both; one that does not end in time is left behind."""
-        stopping = [asyncio.create_task(producer.stop()) for producer in (self.good, self.aside)]
-        _, late = await asyncio.wait(stopping, timeout=_STOP_SECONDS)
-        for task in late:
-            task.cancel()
+        await asyncio.gather(stop_client(self.good), stop_client(self.aside))
 
 
 class Relay:

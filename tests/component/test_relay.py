@@ -16,6 +16,7 @@ from deploy.provisioning import create_topics
 from shared.contracts.events import ComplaintSubmitted
 from shared.contracts.topics import Topic
 from shared.database.pool import Connection, Database
+from shared.messaging import consumer as consumer_module
 from shared.messaging import relay as relay_module
 from shared.messaging.codec import Outgoing, encode
 from shared.messaging.outbox import Outbox
@@ -129,7 +130,7 @@ async def test_a_producer_that_died_is_replaced(stand: Stand, topic: Topic, monk
 
     monkeypatch.setattr(relay_module._Producers, "_make", make_and_tell)
     monkeypatch.setattr(relay_module, "_STUCK_SECONDS", 1.0)
-    monkeypatch.setattr(relay_module, "_STOP_SECONDS", 0.5)
+    monkeypatch.setattr(consumer_module, "_STOP_SECONDS", 0.5)
     async with stand.relaying():
         first = await stand.append(topic, 10)
         await until(lambda: len(read(stand.stores, topic)) == 10)
