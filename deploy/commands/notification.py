@@ -16,8 +16,9 @@ from deploy.local.errors import EmbeddedStackError
 from deploy.local.secrets import operations_token
 from services.notifier.domain.notices import CITIZEN, NOTICES, REFUSED, RELEASED, Facts
 from services.notifier.domain.sms import parts_of
-from services.notifier.rendering import SPOKEN, Renderer, Spoken
+from services.notifier.rendering import SPOKEN, Renderer
 from shared.contracts.reference import parse_reference
+from shared.contracts.wording import Spoken
 
 application = typer.Typer(help="Messages to citizens: preview, list, resend.", no_args_is_help=True)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime, format_timedelta
@@ -17,8 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from services.notifier.domain.notices import CITIZEN, Facts
 from shared.contracts.administrations import registry
 from shared.contracts.events import Language
-
-Spoken = Literal["ar", "fr", "en"]
+from shared.contracts.wording import Spoken
 
 SPOKEN: tuple[Spoken, ...] = ("ar", "fr", "en")
 

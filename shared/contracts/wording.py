@@ -4,9 +4,12 @@ Amazigh has no reviewed texts yet.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from shared.contracts.lifecycle import CaseStatus, Change
+
+Spoken = Literal["ar", "fr", "en"]
+"""The languages that texts are written in."""
 
 NOTIFICATION_SENT = "notification_sent"
 """The timeline's word for a message that went out."""

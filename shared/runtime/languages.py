@@ -1,8 +1,6 @@
 """The language to answer in: Arabic, French or English, by Accept-Language (RFC 9110 section 12.5.4)."""
 
-from typing import Literal
-
-Spoken = Literal["ar", "fr", "en"]
+from shared.contracts.wording import Spoken
 
 _SPOKEN: tuple[Spoken, ...] = ("ar", "fr", "en")
 

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
+from shared.contracts.wording import Spoken
 from shared.database.group_commit import Overloaded
 from shared.database.pool import TRANSIENT
-from shared.runtime.languages import Spoken, preferred_language
+from shared.runtime.languages import preferred_language
 
 Text = Mapping[Spoken, str]
 

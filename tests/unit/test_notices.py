@@ -16,10 +16,11 @@ from services.notifier.domain.notices import (
     ways_in_order,
 )
 from services.notifier.domain.sms import MOST_PARTS, PART_UNITS, parts_of
-from services.notifier.rendering import SPOKEN, CannotRender, Rendered, Renderer, Spoken, spoken
+from services.notifier.rendering import SPOKEN, CannotRender, Rendered, Renderer, spoken
 from shared.contracts.administrations import registry
 from shared.contracts.events import Language
 from shared.contracts.lifecycle import Change, CitizenAction
+from shared.contracts.wording import Spoken
 from shared.testing.builders import NOON, changed_event, submitted_event
 
 REFERENCE = "26328-0417-5531-72"

@@ -19,8 +19,9 @@ from services.tracker.domain.statistics import (
     shrunk,
     wilson,
 )
-from services.tracker.domain.words import WORDS, Spoken
+from services.tracker.domain.words import WORDS
 from shared.contracts.lifecycle import CaseStatus, Change
+from shared.contracts.wording import Spoken
 
 
 @pytest.mark.parametrize(

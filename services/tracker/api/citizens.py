@@ -11,11 +11,12 @@ from services.tracker.api.access import AcceptLanguage, json
 from services.tracker.domain.access import cost, wait
 from services.tracker.domain.citizen import citizen_view, spoken_status
 from services.tracker.domain.silence import silent_since, statement_of_silence
-from services.tracker.domain.words import WORDS, Spoken
+from services.tracker.domain.words import WORDS
 from services.tracker.store.queries import Row, TrackerQueries
 from services.tracker.store.staff import StaffRecords
 from shared.contracts.reference import AccessCodes, parse_reference
 from shared.contracts.statements import SILENCE
+from shared.contracts.wording import Spoken
 from shared.runtime.clock import Clock
 from shared.runtime.languages import preferred_language
 from shared.runtime.problems import Problem

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from services.tracker.domain.complaint import local_day, named
-from services.tracker.domain.words import WORDS, Spoken, Words
+from services.tracker.domain.words import WORDS, Words
 from shared.contracts.lifecycle import ENDED, CaseStatus
+from shared.contracts.wording import Spoken
 
 Row = Mapping[str, Any]
 """The columns of `complaints`; of a timeline entry, those of `timeline`."""

@@ -6,11 +6,8 @@ The words of statuses and steps are those of `shared.contracts.wording`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
-from shared.contracts.wording import WORDING
-
-Spoken = Literal["ar", "fr", "en"]
+from shared.contracts.wording import WORDING, Spoken
 
 NO_BREAK = "\u00a0"
 
