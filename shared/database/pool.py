@@ -147,10 +147,23 @@ class Database:
         async with self._pool.acquire() as connection:
             return await connection.fetch(query, *arguments)
 
-    async def _initialise(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async def is_verified(self, connection: Connection) -> bool:
+        """Whether this connection of `connect` reached the verified incarnation; another one becomes suspect.
+
+        Whoever meets another incarnation must say so: there may be nobody else who notices.
+        """
+        await self._meet(connection)
+        return not self.suspect.is_set()
+
+    async def _meet(self, connection: Connection) -> Incarnation:
         met = await incarnation_of(connection)
         if met != self._trusted:
             self.suspect.set()
+        return met
+
+    async def _initialise(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        met = await self._meet(connection)
+        if met != self._trusted:
             raise IncarnationNotTrusted(f"met {met}, trusted is {self._trusted}")
         await _set_codecs(connection)
 

@@ -24,7 +24,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared.database.pool import Database, incarnation_of, is_transient
+from shared.database.pool import Database, is_transient
 from shared.messaging import metrics
 from shared.messaging.consumer import stop_client
 from shared.messaging.outbox import CHANNEL, Outbox, headers_from_text
@@ -175,7 +175,7 @@ class Relay:
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LEADER_LOCK):
                 if await _wait(stopping, _IDLE_WAIT):
                     return
-            if self._database.suspect.is_set() or await incarnation_of(connection) != self._database.trusted:
+            if not await self._database.is_verified(connection):
                 return
             await self._lead(connection, stopping)
         finally:

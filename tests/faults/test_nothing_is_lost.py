@@ -117,6 +117,17 @@ def test_broker_and_database_killed(stand: Stand, accepted: set[str], complaints
     assert_each_accepted_once(stand.services, accepted)
 
 
+@pytest.mark.timeout(300)
+def test_database_killed_while_nobody_files(stand: Stand, accepted: set[str]) -> None:
+    """What was accepted goes on without a later request that would notice the new server first."""
+    stand.kafka.kill()
+    accepted |= file_many(stand.services, 50)
+    stand.postgres.kill()
+    stand.postgres.start()
+    stand.kafka.start()
+    assert_each_accepted_once(stand.services, accepted)
+
+
 @pytest.mark.timeout(600)
 def test_database_restored_to_a_moment_ago(stand: Stand, accepted: set[str], tmp_path: Path, full: bool) -> None:
     """A copy of the data folder keeps system identifier and timeline: the harder case. `--full` restores twice.
